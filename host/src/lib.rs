@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure parts of `tdx_sept` and `tdx_sim` as one crate for the build host.
+//!
+//! The modules are the very files that the kernel builds, under the same paths; their unit tests
+//! run here. The environment variable `KERNEL_SRC` names the kernel source tree that the build takes
+//! the kernel crate's `bitfield.rs` and `num.rs` from.
+
+// `bitfield!` expands to paths that begin with this name.
+#[allow(unused_extern_crates)]
+extern crate kernel as pin_init;
+
+/// What lies in the directory `rust/`.
+#[path = "../../rust"]
+mod pure {
+    pub mod abi;
+}
+
+pub use pure::abi;

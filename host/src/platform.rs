@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A machine for the simulated TDX module on the build host.
+//!
+//! [`Machine`] is the hardware that all logical processors share: physical memory, the clock, the random source and the
+//! key engine. [`Machine::cpu`] gives one logical processor of it, which is what the model runs on. Memory is sparse, so
+//! that gigabytes of it cost nothing until they are written; addresses beyond its end read zero, drop writes and are
+//! counted, because only a wrong address takes the model there.
+
+use crate::sim::model::platform::{
+    Config,
+    KeyError,
+    Lp,
+    Platform, //
+};
+use std::sync::{
+    atomic::{
+        AtomicBool,
+        AtomicU64,
+        Ordering, //
+    },
+    OnceLock, //
+};
+
+const PAGE_SIZE: u64 = 4096;
+const PAGE_WORDS: usize = 512;
+const CHUNK_PAGES: usize = 512;
+const CHUNK_SIZE: u64 = PAGE_SIZE * CHUNK_PAGES as u64;
+
+type Page = [AtomicU64; PAGE_WORDS];
+type Chunk = [OnceLock<Box<Page>>; CHUNK_PAGES];
+
+fn new_page() -> Box<Page> {
+    Box::new([const { AtomicU64::new(0) }; PAGE_WORDS])
+}
+
+fn new_chunk() -> Box<Chunk> {
+    Box::new([const { OnceLock::new() }; CHUNK_PAGES])
+}
+
+/// Sparse physical memory, from address 0 to its size.
+pub struct Ram {
+    chunks: Box<[OnceLock<Box<Chunk>>]>,
+    outside: AtomicU64,
+}
+
+impl Ram {
+    /// `size` in bytes, rounded up to 2 MiB.
+    pub fn new(size: u64) -> Self {
+        let chunks = size.div_ceil(CHUNK_SIZE);
+        Self {
+            chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
+            outside: AtomicU64::new(0),
+        }
+    }
+
+    /// Number of accesses beyond the end of memory so far.
+    pub fn outside(&self) -> u64 {
+        self.outside.load(Ordering::Relaxed)
+    }
+
+    fn chunk(&self, pa: u64) -> Option<&OnceLock<Box<Chunk>>> {
+        let chunk = self.chunks.get((pa / CHUNK_SIZE) as usize);
+        if chunk.is_none() {
+            self.outside.fetch_add(1, Ordering::Relaxed);
+        }
+        chunk
+    }
+
+    /// The page of `pa` if anything was ever written to it.
+    fn written(&self, pa: u64) -> Option<&Page> {
+        let page = &self.chunk(pa)?.get()?[(pa / PAGE_SIZE) as usize % CHUNK_PAGES];
+        page.get().map(|page| &**page)
+    }
+
+    fn page(&self, pa: u64) -> Option<&Page> {
+        let chunk = self.chunk(pa)?.get_or_init(new_chunk);
+        let page = &chunk[(pa / PAGE_SIZE) as usize % CHUNK_PAGES];
+        Some(page.get_or_init(new_page))
+    }
+
+    fn index(pa: u64) -> usize {
+        assert_eq!(pa % 8, 0, "unaligned access to {pa:#x}");
+        (pa % PAGE_SIZE / 8) as usize
+    }
+
+    fn load(&self, pa: u64) -> u64 {
+        let index = Self::index(pa);
+        self.written(pa).map_or(0, |page| page[index].load(Ordering::Acquire))
+    }
+
+    fn store(&self, pa: u64, value: u64) {
+        let index = Self::index(pa);
+        // Memory that nobody wrote reads zero, so that clearing it need not allocate it.
+        if let Some(page) = if value == 0 { self.written(pa) } else { self.page(pa) } {
+            page[index].store(value, Ordering::Release);
+        }
+    }
+}
+
+impl Clone for Ram {
+    fn clone(&self) -> Self {
+        let copy = Self::new(self.chunks.len() as u64 * CHUNK_SIZE);
+        for (chunk, to) in self.chunks.iter().zip(&*copy.chunks) {
+            let Some(chunk) = chunk.get() else { continue };
+            let to = to.get_or_init(new_chunk);
+            for (page, to) in chunk.iter().zip(&**to) {
+                let Some(page) = page.get() else { continue };
+                for (word, to) in page.iter().zip(&**to.get_or_init(new_page)) {
+                    to.store(word.load(Ordering::Acquire), Ordering::Relaxed);
+                }
+            }
+        }
+        copy
+    }
+}
+
+/// The hardware that the logical processors share.
+pub struct Machine {
+    pub config: Config,
+    pub ram: Ram,
+    clock: AtomicU64,
+    random: AtomicU64,
+    /// A host interrupt (NMI) waits for every logical processor.
+    pub interrupt: AtomicBool,
+    /// RDRAND and RDSEED give nothing.
+    pub no_entropy: AtomicBool,
+    /// What PCONFIG answers: 0 is success, else its error code.
+    pub pconfig: AtomicU64,
+}
+
+/// PCONFIG's code for a key table that another logical processor is using (SDM, PCONFIG: DEVICE_BUSY).
+const PCONFIG_DEVICE_BUSY: u64 = 5;
+
+impl Machine {
+    /// A machine of `ram_size` bytes of memory.
+    pub fn new(config: Config, ram_size: u64) -> Self {
+        Self::with_ram(config, Ram::new(ram_size))
+    }
+
+    /// A machine whose memory has content already.
+    pub fn with_ram(config: Config, ram: Ram) -> Self {
+        Self {
+            config,
+            ram,
+            clock: AtomicU64::new(0),
+            random: AtomicU64::new(0),
+            interrupt: AtomicBool::new(false),
+            no_entropy: AtomicBool::new(false),
+            pconfig: AtomicU64::new(0),
+        }
+    }
+
+    /// Logical processor `index` of package `package`.
+    pub fn cpu(&self, index: u32, package: u32) -> Cpu<'_> {
+        Cpu {
+            machine: self,
+            lp: Lp { index, package },
+        }
+    }
+
+    /// Writes bytes as a host program does.
+    pub fn write(&self, pa: u64, bytes: &[u8]) {
+        for (at, byte) in (pa..).zip(bytes) {
+            let shift = at % 8 * 8;
+            let word = self.ram.load(at & !7) & !(0xff << shift);
+            self.ram.store(at & !7, word | u64::from(*byte) << shift);
+        }
+    }
+
+    /// Reads bytes as a host program does.
+    pub fn read(&self, pa: u64, bytes: &mut [u8]) {
+        for (at, byte) in (pa..).zip(bytes) {
+            *byte = (self.ram.load(at & !7) >> (at % 8 * 8)) as u8;
+        }
+    }
+}
+
+/// One logical processor of a [`Machine`].
+pub struct Cpu<'m> {
+    machine: &'m Machine,
+    lp: Lp,
+}
+
+impl Platform for Cpu<'_> {
+    fn load(&self, pa: u64) -> u64 {
+        self.machine.ram.load(pa)
+    }
+
+    fn store(&self, pa: u64, value: u64) {
+        self.machine.ram.store(pa, value);
+    }
+
+    fn cmpxchg(&self, pa: u64, old: u64, new: u64) -> Result<u64, u64> {
+        let index = Ram::index(pa);
+        match self.machine.ram.page(pa) {
+            Some(page) => page[index].compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire),
+            None if old == 0 => Ok(0),
+            None => Err(0),
+        }
+    }
+
+    fn copy_page(&self, dst: u64, src: u64) {
+        for offset in (0..PAGE_SIZE).step_by(8) {
+            self.store(dst + offset, self.load(src + offset));
+        }
+    }
+
+    fn fill_page(&self, pa: u64, word: u64) {
+        for offset in (0..PAGE_SIZE).step_by(8) {
+            self.store(pa + offset, word);
+        }
+    }
+
+    fn sha512_block(&self, state: &mut [u64; 8], block: &[u8; 128]) {
+        sha2::compress512(state, &[(*block).into()]);
+    }
+
+    fn random(&self) -> Option<u64> {
+        if self.machine.no_entropy.load(Ordering::Relaxed) {
+            return None;
+        }
+        // SplitMix64: a fixed stream, so that every run is the same.
+        const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.machine.random.fetch_add(GAMMA, Ordering::Relaxed).wrapping_add(GAMMA);
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some(z ^ z >> 31)
+    }
+
+    fn tsc(&self) -> u64 {
+        self.machine.clock.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn lp(&self) -> Lp {
+        self.lp
+    }
+
+    fn interrupt_pending(&self) -> bool {
+        self.machine.interrupt.load(Ordering::Relaxed)
+    }
+
+    fn config_key(&self, _hkid: u16) -> Result<(), KeyError> {
+        match self.machine.pconfig.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            PCONFIG_DEVICE_BUSY => Err(KeyError::Busy),
+            _ => Err(KeyError::Entropy),
+        }
+    }
+
+    fn config(&self) -> &Config {
+        &self.machine.config
+    }
+}

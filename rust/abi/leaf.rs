@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Host-side leaf functions of SEAMCALL: numbers, names, versions.
+
+// `bitfield!` defines constants without documentation.
+#![allow(missing_docs)]
+
+use kernel::bitfield;
+
+bitfield! {
+    /// RAX on entry to SEAMCALL.
+    ///
+    /// TDX ABI: "SEAMCALL instruction, RAX format".
+    pub struct Rax(u64) {
+        /// Set for the P-SEAM loader, clear for the TDX module.
+        63:63 seamldr;
+        /// Version of the leaf's interface.
+        23:16 version;
+        /// Leaf number.
+        15:0 leaf;
+    }
+}
+
+impl Rax {
+    /// Bits that have to be 0 in a call to the TDX module.
+    pub const RESERVED: u64 = !(Self::VERSION_MASK | Self::LEAF_MASK);
+
+    /// Returns RAX for version `version` of `leaf`.
+    #[inline]
+    pub const fn new(leaf: Leaf, version: u8) -> Self {
+        Self::from_raw((version as u64) << Self::VERSION_SHIFT | leaf as u64)
+    }
+
+    /// Returns the leaf, if the ABI knows one of that number.
+    #[inline]
+    pub const fn known_leaf(self) -> Option<Leaf> {
+        Leaf::from_raw(self.into_raw() as u16)
+    }
+}
+
+impl From<Leaf> for Rax {
+    #[inline]
+    fn from(leaf: Leaf) -> Self {
+        Self::new(leaf, 0)
+    }
+}
+
+macro_rules! leaves {
+    ($($variant:ident = $number:literal, $name:literal, $version:literal, $v1_5_01:expr;)*) => {
+        /// A host-side leaf function of the TDX module.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum Leaf {
+            $(
+                #[doc = concat!($name, ".")]
+                $variant = $number,
+            )*
+        }
+
+        impl Leaf {
+            /// All leaves, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Creates a leaf from its number.
+            pub const fn from_raw(number: u16) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// Returns the name of the leaf.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// Returns the highest interface version that hosts of today use or modules offer.
+            pub const fn max_version(self) -> u8 {
+                match self {
+                    $(Self::$variant => $version,)*
+                }
+            }
+
+            /// Returns the highest interface version of module 1.5.01, `None` where that module
+            /// does not have the leaf.
+            pub const fn max_version_1_5_01(self) -> Option<u8> {
+                match self {
+                    $(Self::$variant => $v1_5_01,)*
+                }
+            }
+        }
+    };
+}
+
+// Leaf = number, name, highest version, highest version of module 1.5.01.
+leaves! {
+    VpEnter = 0, "TDH.VP.ENTER", 0, Some(0);
+    MngAddcx = 1, "TDH.MNG.ADDCX", 0, Some(0);
+    MemPageAdd = 2, "TDH.MEM.PAGE.ADD", 0, Some(0);
+    MemSeptAdd = 3, "TDH.MEM.SEPT.ADD", 1, Some(1);
+    VpAddcx = 4, "TDH.VP.ADDCX", 0, Some(0);
+    MemPageRelocate = 5, "TDH.MEM.PAGE.RELOCATE", 0, Some(0);
+    MemPageAug = 6, "TDH.MEM.PAGE.AUG", 0, Some(0);
+    MemRangeBlock = 7, "TDH.MEM.RANGE.BLOCK", 0, Some(0);
+    MngKeyConfig = 8, "TDH.MNG.KEY.CONFIG", 0, Some(0);
+    MngCreate = 9, "TDH.MNG.CREATE", 0, Some(0);
+    VpCreate = 10, "TDH.VP.CREATE", 0, Some(0);
+    MngRd = 11, "TDH.MNG.RD", 1, Some(1);
+    MemRd = 12, "TDH.MEM.RD", 0, Some(0);
+    MngWr = 13, "TDH.MNG.WR", 0, Some(0);
+    MemWr = 14, "TDH.MEM.WR", 0, Some(0);
+    MemPageDemote = 15, "TDH.MEM.PAGE.DEMOTE", 0, Some(0);
+    MrExtend = 16, "TDH.MR.EXTEND", 0, Some(0);
+    MrFinalize = 17, "TDH.MR.FINALIZE", 0, Some(0);
+    VpFlush = 18, "TDH.VP.FLUSH", 0, Some(0);
+    MngVpflushdone = 19, "TDH.MNG.VPFLUSHDONE", 0, Some(0);
+    MngKeyFreeid = 20, "TDH.MNG.KEY.FREEID", 0, Some(0);
+    MngInit = 21, "TDH.MNG.INIT", 0, Some(0);
+    VpInit = 22, "TDH.VP.INIT", 1, Some(0);
+    MemPagePromote = 23, "TDH.MEM.PAGE.PROMOTE", 1, Some(1);
+    PhymemPageRdmd = 24, "TDH.PHYMEM.PAGE.RDMD", 0, Some(0);
+    MemSeptRd = 25, "TDH.MEM.SEPT.RD", 0, Some(0);
+    VpRd = 26, "TDH.VP.RD", 1, Some(1);
+    MngKeyReclaimid = 27, "TDH.MNG.KEY.RECLAIMID", 0, Some(0);
+    PhymemPageReclaim = 28, "TDH.PHYMEM.PAGE.RECLAIM", 0, Some(0);
+    MemPageRemove = 29, "TDH.MEM.PAGE.REMOVE", 0, Some(0);
+    MemSeptRemove = 30, "TDH.MEM.SEPT.REMOVE", 1, Some(1);
+    SysKeyConfig = 31, "TDH.SYS.KEY.CONFIG", 0, Some(0);
+    SysInfo = 32, "TDH.SYS.INFO", 0, Some(0);
+    SysInit = 33, "TDH.SYS.INIT", 0, Some(0);
+    SysRd = 34, "TDH.SYS.RD", 0, Some(0);
+    SysLpInit = 35, "TDH.SYS.LP.INIT", 0, Some(0);
+    SysTdmrInit = 36, "TDH.SYS.TDMR.INIT", 0, Some(0);
+    SysRdall = 37, "TDH.SYS.RDALL", 0, Some(0);
+    MemTrack = 38, "TDH.MEM.TRACK", 0, Some(0);
+    MemRangeUnblock = 39, "TDH.MEM.RANGE.UNBLOCK", 0, Some(0);
+    PhymemCacheWb = 40, "TDH.PHYMEM.CACHE.WB", 0, Some(0);
+    PhymemPageWbinvd = 41, "TDH.PHYMEM.PAGE.WBINVD", 0, Some(0);
+    VpWr = 43, "TDH.VP.WR", 0, Some(0);
+    SysLpShutdown = 44, "TDH.SYS.LP.SHUTDOWN", 0, Some(0);
+    SysConfig = 45, "TDH.SYS.CONFIG", 0, Some(0);
+    ServtdBind = 48, "TDH.SERVTD.BIND", 0, Some(0);
+    ServtdPrebind = 49, "TDH.SERVTD.PREBIND", 0, Some(0);
+    SysShutdown = 52, "TDH.SYS.SHUTDOWN", 0, Some(0);
+    SysUpdate = 53, "TDH.SYS.UPDATE", 0, Some(0);
+    ExportAbort = 64, "TDH.EXPORT.ABORT", 0, Some(0);
+    ExportBlockw = 65, "TDH.EXPORT.BLOCKW", 0, Some(0);
+    ExportRestore = 66, "TDH.EXPORT.RESTORE", 0, Some(0);
+    ExportMem = 68, "TDH.EXPORT.MEM", 0, Some(0);
+    SysDisable = 69, "TDH.SYS.DISABLE", 0, None;
+    ExportPause = 70, "TDH.EXPORT.PAUSE", 0, Some(0);
+    ExportTrack = 71, "TDH.EXPORT.TRACK", 0, Some(0);
+    ExportStateImmutable = 72, "TDH.EXPORT.STATE.IMMUTABLE", 0, Some(0);
+    ExportStateTd = 73, "TDH.EXPORT.STATE.TD", 0, Some(0);
+    ExportStateVp = 74, "TDH.EXPORT.STATE.VP", 0, Some(0);
+    ExportUnblockw = 75, "TDH.EXPORT.UNBLOCKW", 0, Some(0);
+    ImportAbort = 80, "TDH.IMPORT.ABORT", 0, Some(0);
+    ImportEnd = 81, "TDH.IMPORT.END", 0, Some(0);
+    ImportCommit = 82, "TDH.IMPORT.COMMIT", 0, Some(0);
+    ImportMem = 83, "TDH.IMPORT.MEM", 0, Some(0);
+    ImportTrack = 84, "TDH.IMPORT.TRACK", 0, Some(0);
+    ImportStateImmutable = 85, "TDH.IMPORT.STATE.IMMUTABLE", 0, Some(0);
+    ImportStateTd = 86, "TDH.IMPORT.STATE.TD", 0, Some(0);
+    ImportStateVp = 87, "TDH.IMPORT.STATE.VP", 0, Some(0);
+    MigStreamCreate = 96, "TDH.MIG.STREAM.CREATE", 0, Some(0);
+}
+
+impl Leaf {
+    /// Size of a table indexed by leaf number.
+    pub const TABLE_SIZE: usize = Self::MigStreamCreate as usize + 1;
+
+    /// Returns the leaf number.
+    #[inline]
+    pub const fn raw(self) -> u16 {
+        self as u16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_ordered_and_complete() {
+        assert!(Leaf::ALL.windows(2).all(|w| w[0] < w[1]));
+        for &leaf in Leaf::ALL {
+            assert_eq!(Leaf::from_raw(leaf.raw()), Some(leaf));
+            assert!(usize::from(leaf.raw()) < Leaf::TABLE_SIZE);
+            assert!(leaf.max_version_1_5_01().unwrap_or(0) <= leaf.max_version());
+        }
+        // Numbers that no leaf has, 42 among them (named in a header, never dispatched).
+        for hole in [42, 46, 47, 50, 51, 97] {
+            assert_eq!(Leaf::from_raw(hole), None);
+        }
+    }
+
+    #[test]
+    fn rax() {
+        let rax = Rax::new(Leaf::VpInit, 1);
+        assert_eq!(rax.into_raw(), 0x1_0016);
+        assert_eq!(rax.known_leaf(), Some(Leaf::VpInit));
+        assert_eq!(Rax::RESERVED, 0xffff_ffff_ff00_0000);
+    }
+}
