@@ -226,7 +226,7 @@ impl KeyedPfn {
         if pfn.pa() >> keyid_shift != 0 || key >> (PA_WIDTH - keyid_shift) != 0 {
             return None;
         }
-        Some(Self(pfn.pa() | key << keyid_shift))
+        Some(Self(pfn.pa() | (key << keyid_shift)))
     }
 
     /// Returns the operand word.
@@ -267,7 +267,7 @@ mod tests {
     fn keyed_pfn() {
         let pfn = Pfn::new(0x1234).unwrap();
         let keyed = KeyedPfn::new(pfn, Hkid::new(0x21), 46).unwrap();
-        assert_eq!(keyed.raw(), 0x123_4000 | 0x21 << 46);
+        assert_eq!(keyed.raw(), 0x123_4000 | (0x21 << 46));
         assert_eq!(KeyedPfn::new(pfn, Hkid::new(64), 46), None);
         assert_eq!(
             KeyedPfn::new(Pfn::new(1 << 34).unwrap(), Hkid::new(1), 46),

@@ -28,7 +28,7 @@ impl Rax {
     /// Returns RAX for version `version` of `leaf`.
     #[inline]
     pub const fn new(leaf: Leaf, version: u8) -> Self {
-        Self::from_raw((version as u64) << Self::VERSION_SHIFT | leaf as u64)
+        Self::from_raw(((version as u64) << Self::VERSION_SHIFT) | leaf as u64)
     }
 
     /// Returns the leaf, if the ABI knows one of that number.

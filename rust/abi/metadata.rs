@@ -35,7 +35,7 @@ bitfield! {
 
 impl FieldId {
     /// Bits that have to be 0.
-    pub const RESERVED: u64 = 1 << 62 | 1 << 55 | 0x7 << 47 | 0xff << 24;
+    pub const RESERVED: u64 = (1 << 62) | (1 << 55) | (0x7 << 47) | (0xff << 24);
 
     /// Asks for the first field identifier of a context where leaves support that.
     pub const FIRST: Self = Self::from_raw(u64::MAX);

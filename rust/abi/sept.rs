@@ -121,7 +121,7 @@ impl Entry {
         let mut encoding = 0;
         let mut i = 0;
         while i < STATE_SHIFTS.len() {
-            encoding |= ((self.into_raw() >> STATE_SHIFTS[i] & 1) as u8) << i;
+            encoding |= (((self.into_raw() >> STATE_SHIFTS[i]) & 1) as u8) << i;
             i += 1;
         }
         encoding
@@ -244,7 +244,7 @@ impl State {
         let mut bits = 0;
         let mut i = 0;
         while i < STATE_SHIFTS.len() {
-            bits |= ((self.encoding() >> i & 1) as u64) << STATE_SHIFTS[i];
+            bits |= (((self.encoding() >> i) & 1) as u64) << STATE_SHIFTS[i];
             i += 1;
         }
         bits
@@ -312,7 +312,7 @@ bitfield! {
 impl Info {
     /// Returns the report of an L1 entry.
     pub const fn new(level: Level, state: State) -> Self {
-        Self::from_raw(level.raw() | (state.public() as u64) << Self::PUBLIC_STATE_SHIFT)
+        Self::from_raw(level.raw() | ((state.public() as u64) << Self::PUBLIC_STATE_SHIFT))
     }
 
     /// Returns the level.
