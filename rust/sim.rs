@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The simulated TDX module.
+//!
+//! - `model`: the TDX module's rules, which need nothing of a kernel.
+//! - `trap`: SEAMCALL, from the #UD that it raises to its completion.
+//! - `platform`, `window`: the machine under the model: CPUs, and physical memory seen through windows.
+//! - `log`, `debugfs`: what it did, and the state it is in.
+
+pub mod model;
+
+// The rest is for a kernel; the host build has the model alone.
+#[cfg(CONFIG_TDX_SIM)]
+mod cpu;
+#[cfg(CONFIG_TDX_SIM)]
+mod debugfs;
+#[cfg(CONFIG_TDX_SIM)]
+mod ffi;
+#[cfg(CONFIG_TDX_SIM)]
+mod log;
+#[cfg(CONFIG_TDX_SIM)]
+mod platform;
+#[cfg(CONFIG_TDX_SIM_KUNIT_TEST)]
+mod tests;
+#[cfg(CONFIG_TDX_SIM)]
+mod trap;
+#[cfg(CONFIG_TDX_SIM)]
+mod window;

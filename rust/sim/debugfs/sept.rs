@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The secure EPT of each TD as a tree.
+
+use super::{
+    super::model::{
+        pamt as model_pamt,
+        tdcs, //
+    },
+    look,
+    tds, //
+};
+use crate::abi::{
+    sept::{
+        Entry,
+        State, //
+    },
+    Level,
+    PageType, //
+};
+use core::fmt;
+use kernel::prelude::*;
+
+const ENTRIES: usize = 512;
+
+/// Levels of a tree.
+const LEVELS: usize = 5;
+
+/// Entries that map a page each, the GPAs and PFNs of which run on.
+struct Run {
+    gpa: u64,
+    level: Level,
+    state: Option<State>,
+    pfn: u64,
+    entries: u64,
+}
+
+struct Walk<'a, 'b> {
+    f: &'a mut fmt::Formatter<'b>,
+    td: u64,
+    /// A copy of a table page for each level.
+    tables: KVVec<[u64; ENTRIES]>,
+    run: Option<Run>,
+}
+
+/// Prints the tables, and the pages that they map, of all TDs.
+pub(super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    tds::for_each(|td| {
+        let root = look(|cx| {
+            let tdcs = tds::tdcs(cx, td)?;
+            // The EPT pointer holds the number of levels less 1.
+            let level = (tdcs.get(tdcs::fields::EPTP) >> 3) & 7;
+            Some((tdcs.word(tdcs::fields::SEPT_ROOT).pa(), Level::from_raw(level)?))
+        })?;
+        let Some((root, level)) = root else {
+            return Ok(());
+        };
+        let tables = KVVec::from_elem([0; ENTRIES], LEVELS, GFP_KERNEL).map_err(|_| fmt::Error)?;
+        let mut walk = Walk {
+            f,
+            td,
+            tables,
+            run: None,
+        };
+        walk.table(root, level, 0)?;
+        walk.flush()
+    })
+}
+
+impl Walk<'_, '_> {
+    /// Walks the table page at `pa`, with entries of `level`, for GPAs from `gpa` up.
+    fn table(&mut self, pa: u64, level: Level, gpa: u64) -> fmt::Result {
+        let index = level as usize;
+        let Some(table) = self.tables.get_mut(index) else {
+            return Ok(());
+        };
+        if !look(|cx| cx.p.read_page(pa, table))? {
+            return Ok(());
+        }
+        for i in 0..ENTRIES {
+            let Some(&raw) = self.tables.get(index).and_then(|table| table.get(i)) else {
+                break;
+            };
+            let entry = Entry::from_raw(raw);
+            let state = entry.state();
+            if state == Some(State::Free) {
+                continue;
+            }
+            let run = Run {
+                gpa: gpa | ((i as u64) << level.shift()),
+                level,
+                state,
+                pfn: entry.pfn().get(),
+                entries: 1,
+            };
+            let below = match state {
+                Some(State::NlMapped | State::NlBlocked) => level.down(),
+                _ => None,
+            };
+            let Some(below) = below else {
+                self.page(run)?;
+                continue;
+            };
+            let (gpa, table) = (run.gpa, entry.pfn().pa());
+            self.flush()?;
+            self.print(&run)?;
+            // The host may have damaged the entry: follow it to a table page of this TD only.
+            if look(|cx| model_pamt::is_owned(cx, table, PageType::Ept, self.td))? {
+                self.table(table, below, gpa)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an entry that maps a page: one more of the same run, or the first of the next.
+    fn page(&mut self, next: Run) -> fmt::Result {
+        if let Some(run) = &mut self.run {
+            if run.level == next.level
+                && run.state == next.state
+                && run.gpa + run.entries * run.level.size() == next.gpa
+                && run.pfn + run.entries * run.level.pages() == next.pfn
+            {
+                run.entries += 1;
+                return Ok(());
+            }
+        }
+        self.flush()?;
+        self.run = Some(next);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> fmt::Result {
+        match self.run.take() {
+            Some(run) => self.print(&run),
+            None => Ok(()),
+        }
+    }
+
+    fn print(&mut self, run: &Run) -> fmt::Result {
+        writeln!(
+            self.f,
+            "td={:#x} gpa={:#x} size={:#x} level={} state={} pfn={:#x} n={}",
+            self.td,
+            run.gpa,
+            run.entries * run.level.size(),
+            run.level as u8,
+            run.state.map_or("-", |state| state.name()),
+            run.pfn,
+            run.entries,
+        )
+    }
+}

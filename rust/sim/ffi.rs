@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The C side of the simulator (`glue.c`), as `glue.h` declares it.
+
+use kernel::{
+    bindings,
+    ffi::{
+        c_char,
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+};
+
+/// Facts of the machine that the simulator is told once, at init.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(super) struct Facts {
+    /// Page-table entry bits of a writable kernel mapping of RAM.
+    pub(super) pte_flags: u64,
+    /// XCR0 and IA32_XSS bits that the CPU has, in one mask.
+    pub(super) xfeatures: u64,
+    /// Frequency of the time-stamp counter.
+    pub(super) tsc_hz: u64,
+    /// Code of the SEAMCALL entry of backends.
+    pub(super) backend_start: u64,
+    /// Length of that code.
+    pub(super) backend_size: u64,
+    /// Width of physical addresses without the KeyID.
+    pub(super) phys_bits: u32,
+    /// First private KeyID, the one of the TDX module.
+    pub(super) first_private_keyid: u32,
+    /// Number of private KeyIDs.
+    pub(super) nr_private_keyids: u32,
+    /// Number of CPUs that are present.
+    pub(super) nr_cpus: u32,
+    /// Number of packages.
+    pub(super) nr_packages: u32,
+    /// CPUID.1:EAX.
+    pub(super) cpuid_fms: u32,
+    /// Whether the CPU has VMX.
+    pub(super) has_vmx: bool,
+    /// Whether the CPU has 5-level EPT.
+    pub(super) has_ept5: bool,
+}
+
+/// A range of physical memory.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(super) struct Range {
+    /// First byte.
+    pub(super) base: u64,
+    /// Length in bytes.
+    pub(super) size: u64,
+}
+
+unsafe extern "C" {
+    /// Fills in the facts.
+    pub(super) fn tdx_sim_get_facts(facts: *mut Facts);
+
+    /// Returns the value of the parameter `profile`, a string that lives for ever.
+    pub(super) safe fn tdx_sim_get_profile() -> *const c_char;
+
+    /// Stores up to `max` ranges of RAM, ascending, and returns how many.
+    pub(super) fn tdx_sim_get_ram(ranges: *mut Range, max: u32) -> u32;
+
+    /// Reserves kernel addresses for `nr` pages, stores a pointer to the page-table entry of each, and
+    /// returns the first address, or null.
+    pub(super) fn tdx_sim_map_windows(nr: c_ulong, ptes: *mut *mut u64) -> *mut c_void;
+
+    /// Returns the package of a CPU. `cpu` has to be a possible CPU.
+    pub(super) fn tdx_sim_package(cpu: u32) -> u32;
+
+    /// Returns whether the local APIC holds a deliverable interrupt.
+    pub(super) safe fn tdx_sim_interrupt_pending() -> bool;
+
+    /// Stores a random number, or returns `false`.
+    pub(super) fn tdx_sim_random(value: *mut u64) -> bool;
+}
+
+/// Called by `glue.c` once, before the first SEAMCALL.
+#[no_mangle]
+extern "C" fn tdx_sim_start() -> c_int {
+    match super::trap::start() {
+        Ok(()) => 0,
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// Called by `glue.c` on a #UD in kernel mode.
+///
+/// # Safety
+///
+/// `regs` must be the registers at the exception, not used by anything else, and interrupts must be off.
+#[no_mangle]
+unsafe extern "C" fn tdx_sim_trap(regs: *mut bindings::pt_regs) -> bool {
+    // SAFETY: By the requirements of this function.
+    unsafe { super::trap::handle(&mut *regs) }
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The border between the C and the Rust side of the simulated TDX module.
+ * rust/sim/ffi.rs declares the same functions to Rust.
+ */
+#ifndef TDX_SIM_GLUE_H
+#define TDX_SIM_GLUE_H
+
+#include <linux/types.h>
+
+struct pt_regs;
+
+/* Facts of the machine that the simulator is told once, at init. */
+struct tdx_sim_facts {
+	u64 pte_flags;			/* of a writable kernel mapping of RAM */
+	u64 xfeatures;			/* XCR0 and IA32_XSS bits that the CPU has, in one mask */
+	u64 tsc_hz;
+	u64 backend_start;		/* code of the SEAMCALL entry of backends */
+	u64 backend_size;
+	u32 phys_bits;			/* width of addresses without the KeyID */
+	u32 first_private_keyid;
+	u32 nr_private_keyids;
+	u32 nr_cpus;
+	u32 nr_packages;
+	u32 cpuid_fms;			/* CPUID.1:EAX */
+	bool has_vmx;
+	bool has_ept5;			/* 5-level EPT */
+};
+
+/* A range of physical memory. */
+struct tdx_sim_range {
+	u64 base;
+	u64 size;
+};
+
+/* C functions that Rust calls. */
+void tdx_sim_get_facts(struct tdx_sim_facts *facts);
+const char *tdx_sim_get_profile(void);
+u32 tdx_sim_get_ram(struct tdx_sim_range *ranges, u32 max);
+void *tdx_sim_map_windows(unsigned long nr, u64 **ptes);
+u32 tdx_sim_package(u32 cpu);
+bool tdx_sim_interrupt_pending(void);
+bool tdx_sim_random(u64 *value);
+
+/* Rust functions that C calls. */
+int tdx_sim_start(void);
+bool tdx_sim_trap(struct pt_regs *regs);
+
+#endif

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The machine that the kernel runs on, as the model's [`Platform`].
+
+use super::{
+    cpu,
+    ffi,
+    model::platform::{
+        Config,
+        KeyError,
+        Lp,
+        Platform,
+        Profile,
+        Range,
+        MAX_CMRS,
+        MAX_PACKAGES, //
+    },
+    window::{
+        Memory,
+        View, //
+    },
+};
+use crate::abi::Level;
+use core::ops::Range as Span;
+use kernel::{
+    bindings,
+    interrupt::local_interrupt_disable,
+    prelude::*,
+    sync::SetOnce,
+    types::NotThreadSafe, //
+};
+
+/// Physical memory below this is not reported as convertible, as on hardware.
+const FIRST_CMR: u64 = 1 << 20;
+
+/// Width of a physical address with its KeyID, as the TDX module counts.
+const PA_BITS: u32 = 52;
+
+/// Steps in which a package's caches are written back.
+const CACHE_WB_BLOCKS: u32 = 8;
+
+/// What is known of the machine once the simulator has started.
+pub(super) struct Host {
+    memory: Memory,
+    config: Config,
+    has_vmx: bool,
+    backend: Span<u64>,
+}
+
+static HOST: SetOnce<Host> = SetOnce::new();
+
+/// The machine, once the simulator has started.
+#[inline]
+pub(super) fn host() -> Option<&'static Host> {
+    HOST.as_ref()
+}
+
+/// Looks at the machine and makes windows on its memory.
+pub(super) fn start() -> Result {
+    let mut facts = ffi::Facts::default();
+    // SAFETY: `facts` is ours.
+    unsafe { ffi::tdx_sim_get_facts(&mut facts) };
+    let memory = Memory::new(facts.pte_flags)?;
+    let config = config(&facts, &memory)?;
+    let backend = facts.backend_start..facts.backend_start.wrapping_add(facts.backend_size);
+    let host = Host {
+        memory,
+        config,
+        has_vmx: facts.has_vmx,
+        backend,
+    };
+    HOST.populate(host).then_some(()).ok_or(EBUSY)
+}
+
+fn profile() -> Result<Profile> {
+    // SAFETY: The string lives for ever.
+    let name = unsafe { CStr::from_char_ptr(ffi::tdx_sim_get_profile()) };
+    match name.to_bytes() {
+        b"1.5.01" => Ok(Profile::V1_5_01),
+        b"current" => Ok(Profile::Current),
+        _ => {
+            pr_err!("profile: neither 1.5.01 nor current\n");
+            Err(EINVAL)
+        }
+    }
+}
+
+fn config(facts: &ffi::Facts, memory: &Memory) -> Result<Config> {
+    if facts.nr_packages as usize > MAX_PACKAGES {
+        pr_err!("{} packages are more than the module takes\n", facts.nr_packages);
+        return Err(EINVAL);
+    }
+    let mut cmrs = [Range::default(); MAX_CMRS];
+    let convertible = memory.ram().iter().filter_map(|ram| {
+        let end = ram.base.saturating_add(ram.size);
+        let base = ram.base.max(FIRST_CMR);
+        let size = end.checked_sub(base).filter(|&size| size != 0)?;
+        Some(Range { base, size })
+    });
+    for (cmr, range) in cmrs.iter_mut().zip(convertible) {
+        *cmr = range;
+    }
+    let keyid_bits = PA_BITS.checked_sub(facts.phys_bits).ok_or(EINVAL)?;
+    Ok(Config {
+        profile: profile()?,
+        keyid_shift: facts.phys_bits as u8,
+        keyid_bits: keyid_bits as u8,
+        first_private_keyid: facts.first_private_keyid.try_into()?,
+        nr_private_keyids: facts.nr_private_keyids.try_into()?,
+        nr_lps: facts.nr_cpus,
+        nr_packages: facts.nr_packages,
+        fms: facts.cpuid_fms,
+        cmrs,
+        // The simulator is part of the kernel: no memory is set aside for it.
+        seamrr: Range::default(),
+        xfam: facts.xfeatures,
+        tsc_hz: facts.tsc_hz,
+        ept5: facts.has_ept5,
+        cache_wb_blocks: CACHE_WB_BLOCKS,
+    })
+}
+
+impl Host {
+    /// The facts that the model goes by.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether the CPU lets SEAMCALL pass: one that has VMX and is not in VMX operation raises #UD. A CPU
+    /// without VMX gets here on a simulated platform only.
+    #[inline]
+    pub(super) fn allows_seamcall(&self) -> bool {
+        !self.has_vmx || cpu::in_vmx_operation()
+    }
+
+    /// Whether `address` is in the SEAMCALL entry that the TDX core has for S-EPT backends.
+    #[inline]
+    pub(super) fn is_backend_code(&self, address: u64) -> bool {
+        self.backend.contains(&address)
+    }
+
+    /// Returns the machine as seen from this CPU, or `None` if too many contexts of this CPU use it already.
+    ///
+    /// `interrupts` says whether interrupts were on where the SEAMCALL is.
+    ///
+    /// # Safety
+    ///
+    /// Interrupts must be off until the result is dropped.
+    #[inline]
+    pub(super) unsafe fn machine(&self, interrupts: bool) -> Option<Machine<'_>> {
+        // SAFETY: This is always safe to call.
+        let cpu = unsafe { bindings::raw_smp_processor_id() } as u32;
+        Some(Machine {
+            // SAFETY: By the requirements of this function, this stays the current CPU.
+            view: unsafe { self.memory.view(cpu as usize) }?,
+            config: &self.config,
+            cpu,
+            interrupts,
+            _not_send: NotThreadSafe,
+        })
+    }
+
+    /// Runs `f`, which has to be short, on the machine with interrupts off.
+    ///
+    /// For looking at TDX memory from a task; returns `None` if that is not possible.
+    pub(super) fn with_machine<R>(&self, f: impl FnOnce(&Machine<'_>) -> R) -> Option<R> {
+        let _off = local_interrupt_disable();
+        // SAFETY: Interrupts are off until this function returns.
+        unsafe { self.machine(false) }.map(|machine| f(&machine))
+    }
+}
+
+/// The machine as seen from a CPU in one context.
+///
+/// # Invariants
+///
+/// This CPU is number `cpu`, and has interrupts off.
+pub(super) struct Machine<'a> {
+    view: View<'a>,
+    config: &'a Config,
+    cpu: u32,
+    interrupts: bool,
+    _not_send: NotThreadSafe,
+}
+
+impl Machine<'_> {
+    /// The number of this CPU.
+    pub(super) fn cpu(&self) -> u32 {
+        self.cpu
+    }
+
+    /// Copies the page at `pa`; `false` if it is not RAM.
+    pub(super) fn read_page(&self, pa: u64, words: &mut [u64; Level::K4.size() as usize / 8]) -> bool {
+        self.view.read_page(pa, words)
+    }
+}
+
+impl Platform for Machine<'_> {
+    #[inline]
+    fn load(&self, pa: u64) -> u64 {
+        self.view.load(pa)
+    }
+
+    #[inline]
+    fn store(&self, pa: u64, value: u64) {
+        self.view.store(pa, value);
+    }
+
+    #[inline]
+    fn cmpxchg(&self, pa: u64, old: u64, new: u64) -> Result<u64, u64> {
+        self.view.cmpxchg(pa, old, new)
+    }
+
+    fn copy_page(&self, dst: u64, src: u64) {
+        self.view.copy_page(dst, src);
+    }
+
+    fn fill_page(&self, pa: u64, word: u64) {
+        self.view.fill_page(pa, word);
+    }
+
+    fn sha512_block(&self, state: &mut [u64; 8], block: &[u8; 128]) {
+        let mut ctx = bindings::__sha512_ctx::default();
+        ctx.state.h = *state;
+        // SAFETY: `ctx` is at a block boundary, and `block` has the length of one.
+        unsafe { bindings::__sha512_update(&mut ctx, block.as_ptr(), block.len()) };
+        *state = ctx.state.h;
+    }
+
+    fn random(&self) -> Option<u64> {
+        let mut value = 0;
+        // SAFETY: `value` is ours.
+        unsafe { ffi::tdx_sim_random(&mut value) }.then_some(value)
+    }
+
+    fn tsc(&self) -> u64 {
+        cpu::tsc()
+    }
+
+    fn lp(&self) -> Lp {
+        Lp {
+            index: self.cpu,
+            // SAFETY: By the type invariants, there is a CPU of that number.
+            package: unsafe { ffi::tdx_sim_package(self.cpu) },
+        }
+    }
+
+    fn interrupt_pending(&self) -> bool {
+        self.interrupts && ffi::tdx_sim_interrupt_pending()
+    }
+
+    fn config_key(&self, _hkid: u16) -> Result<(), KeyError> {
+        // Memory is not encrypted, so there is no key to make that could fail.
+        Ok(())
+    }
+
+    fn config(&self) -> &Config {
+        self.config
+    }
+}
