@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host writes where it must not: into pages that it gave to the TDX module. The simulator keeps its state there, so it meets the damage, and
+ * answers as the ABI says for what it then finds. KVM takes each answer for a bug and kills the VM; once the byte is repaired, everything comes back.
+ */
+#include "fixture.h"
+#include "physmem.h"
+#include "vm.h"
+
+/* TDX ABI, layout of the TDR. */
+#define TDR_FATAL		0x00
+#define TDR_LIFECYCLE		0x10
+
+/* S-EPT entries are 8 bytes: byte 0 has the permissions, byte 6 most of the state. */
+#define ENTRY_SIZE		8
+#define ENTRY_PERMISSIONS	0
+#define ENTRY_STATE		6
+
+/* TDX ABI, completion status: the class, bits 63:32. */
+#define TD_FATAL			0xE0000604U
+#define TD_KEYS_NOT_CONFIGURED		0x80000810U
+#define EPT_WALK_FAILED			0xC0000B00U
+#define EPT_ENTRY_STATE_INCORRECT	0xC0000B0DU
+
+/* The page whose mapping is tried: its neighbours have made the S-EPT pages already. */
+#define PAGE	100ULL
+
+static const char *const complaints[] = { "cut here", "WARNING:", "TDH_MEM_PAGE_AUG", "TDH.MEM.PAGE.AUG", NULL };
+
+/* Changes a byte, and sees how the TDX module answers to TDH.MEM.PAGE.AUG then. */
+static void expect_answer(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self, struct test_vm *vm,
+			  __u64 pfn, int offset, __u8 damage, __u32 class)
+{
+	volatile __u8 *page = physmem_map_page(pfn);
+	__u64 log = sim_log_next(), status;
+	__u8 good;
+
+	if (!page)
+		SKIP(return, "physical memory cannot be written: %s", strerror(errno));
+
+	expect_complaints(_metadata, self, complaints);
+	good = page[offset];
+	ASSERT_NE(damage, good) TH_LOG("the byte is to change");
+	page[offset] = damage;
+
+	EXPECT_EQ(-1, td_prefault(vm->vcpu[0], PAGE * PAGE_SIZE, PAGE_SIZE)) TH_LOG("the TDX module is to refuse");
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(0, sim_last_status(log, "TDH.MEM.PAGE.AUG", &status)) TH_LOG("no TDH.MEM.PAGE.AUG was seen");
+	EXPECT_EQ(class, status >> 32) TH_LOG("the answer is to be %#x, not %#llx", class, status);
+
+	page[offset] = good;
+	physmem_unmap_page(page);
+}
+
+/* The S-EPT page at the end of the walk to @PAGE, or the one above it. */
+static __u64 table_pfn(struct __test_metadata *_metadata, int level)
+{
+	struct sim_pages pages = pages_of(_metadata, 0, SZ_2M);
+
+	ASSERT_EQ(1, pages.tables[level + 1]);
+	return pages.first_table_pfn[level + 1];
+}
+
+TEST_F(tdx, tdr_fatal)
+{
+	struct test_vm vm;
+
+	vm_start(_metadata, &vm, SZ_2M);
+	expect_answer(_metadata, self, &vm, only_tdr(_metadata), TDR_FATAL, 1, TD_FATAL);
+	vm_close(_metadata, &vm);
+}
+
+TEST_F(tdx, tdr_life_cycle)
+{
+	struct test_vm vm;
+
+	vm_start(_metadata, &vm, SZ_2M);
+	expect_answer(_metadata, self, &vm, only_tdr(_metadata), TDR_LIFECYCLE, 0, TD_KEYS_NOT_CONFIGURED);
+	vm_close(_metadata, &vm);
+}
+
+/* An entry that was free is not any more. */
+TEST_F(tdx, sept_entry)
+{
+	struct test_vm vm;
+
+	vm_start(_metadata, &vm, SZ_2M);
+	expect_answer(_metadata, self, &vm, table_pfn(_metadata, 0), PAGE * ENTRY_SIZE + ENTRY_STATE, 0, EPT_ENTRY_STATE_INCORRECT);
+	vm_close(_metadata, &vm);
+}
+
+/* The way to the entry is cut off. */
+TEST_F(tdx, sept_table)
+{
+	struct test_vm vm;
+
+	vm_start(_metadata, &vm, SZ_2M);
+	expect_answer(_metadata, self, &vm, table_pfn(_metadata, 1), ENTRY_PERMISSIONS, 0, EPT_WALK_FAILED);
+	vm_close(_metadata, &vm);
+}
+
+TEST_HARNESS_MAIN

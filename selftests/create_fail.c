@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory runs out at each allocation of each step of a TD's life in turn: the step fails and leaves nothing half done, and works
+ * when it is tried again. The kernel's fault injection makes the Nth allocation of a thread fail (Documentation/fault-injection/fault-injection.rst).
+ */
+#include "fixture.h"
+#include "vm.h"
+
+#define FAIL_NTH	"/proc/thread-self/fail-nth"
+
+/* More than any of the steps makes. */
+#define MAX_ALLOCATIONS	2000
+
+static const struct {
+	const char *path, *value;
+} settings[] = {
+	/* Fail also allocations that could wait for memory, and say nothing about it. */
+	{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
+	{ "/sys/kernel/debug/failslab/verbose", "0" },
+	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
+	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N" },
+	{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
+	{ "/sys/kernel/debug/fail_page_alloc/verbose", "0" },
+};
+
+static bool fault_injection(struct __test_metadata *_metadata)
+{
+	if (access(FAIL_NTH, F_OK))
+		SKIP(return false, "the kernel has no CONFIG_FAULT_INJECTION");
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		ASSERT_EQ(0, write_file(settings[i].path, settings[i].value)) TH_LOG("%s: %s", settings[i].path, strerror(errno));
+	}
+	return true;
+}
+
+typedef int (*step_t)(struct test_vm *vm);
+
+/* Runs @step with its 1st, 2nd, … allocation failing until it gets by without meeting the failure. */
+static void fail_each(struct __test_metadata *_metadata, struct test_vm *vm, step_t step, const char *name)
+{
+	int nth, ret, err, failures = 0;
+	char text[16];
+
+	for (nth = 1; nth < MAX_ALLOCATIONS; nth++) {
+		snprintf(text, sizeof(text), "%d", nth);
+		ASSERT_EQ(0, write_file(FAIL_NTH, text));
+		ret = step(vm);
+		err = errno;
+		ASSERT_EQ(0, read_file(FAIL_NTH, text, sizeof(text)));
+		ASSERT_EQ(0, write_file(FAIL_NTH, "0"));
+
+		/* Not 0: there were fewer allocations than that. */
+		if (atoi(text))
+			break;
+		/* Some allocations have a fallback, the step then succeeds without. */
+		if (!ret)
+			break;
+		failures++;
+		ASSERT_EQ(ENOMEM, err) TH_LOG("%s with its allocation %d failing: %s", name, nth, strerror(err));
+	}
+	ASSERT_EQ(0, ret) TH_LOG("%s: %s", name, strerror(err));
+	EXPECT_LT(0, failures) TH_LOG("%s is to need memory", name);
+}
+
+static int init(struct test_vm *vm)
+{
+	__u64 hw_error;
+
+	return vm_try_init(vm, &hw_error);
+}
+
+static int create_vcpu(struct test_vm *vm)
+{
+	int vcpu = td_create_vcpu(vm->vm, 0);
+
+	if (vcpu < 0)
+		return -1;
+	vm->vcpu[0] = vcpu;
+	vm->nr_vcpus = 1;
+	return 0;
+}
+
+static int init_vcpu(struct test_vm *vm)
+{
+	return td_init_vcpu(vm->vcpu[0], vm->supported_cpuid, 0);
+}
+
+static int add_page(struct test_vm *vm)
+{
+	static __u8 page[PAGE_SIZE] __attribute__((aligned(4096))) = { 1 };
+
+	return td_add_memory(vm->vcpu[0], page, 0, 1, true);
+}
+
+static int prefault(struct test_vm *vm)
+{
+	return td_prefault(vm->vcpu[0], SZ_1G, PAGE_SIZE);
+}
+
+/* The page of an earlier, failed try may be there already; a conversion back and forth tries all of it again. */
+static int convert(struct test_vm *vm)
+{
+	return td_set_private(vm->vm, SZ_1G, PAGE_SIZE, false);
+}
+
+TEST_F(tdx, no_memory)
+{
+	struct test_vm vm;
+
+	if (!fault_injection(_metadata))
+		return;
+	vm_create(_metadata, &vm);
+	fail_each(_metadata, &vm, init, "KVM_TDX_INIT_VM");
+	vm_add_slot(_metadata, &vm, 0, SZ_2M);
+	vm_add_slot(_metadata, &vm, SZ_1G, SZ_2M);
+	fail_each(_metadata, &vm, create_vcpu, "KVM_CREATE_VCPU");
+	fail_each(_metadata, &vm, init_vcpu, "KVM_TDX_INIT_VCPU");
+	fail_each(_metadata, &vm, add_page, "KVM_TDX_INIT_MEM_REGION");
+	vm_finalize(_metadata, &vm);
+	fail_each(_metadata, &vm, prefault, "KVM_PRE_FAULT_MEMORY");
+	EXPECT_EQ(1, pages_of(_metadata, SZ_1G, SZ_2M).pending);
+	fail_each(_metadata, &vm, convert, "KVM_SET_MEMORY_ATTRIBUTES");
+	EXPECT_EQ(0, pages_of(_metadata, SZ_1G, SZ_2M).pending);
+	vm_close(_metadata, &vm);
+}
+
+/* A VM whose INIT failed, and that is given up then. */
+TEST_F(tdx, given_up)
+{
+	struct test_vm vm;
+
+	if (!fault_injection(_metadata))
+		return;
+	self->no_sept_calls = true;
+	for (int nth = 1; nth < 16; nth++) {
+		char text[16];
+
+		vm_create(_metadata, &vm);
+		snprintf(text, sizeof(text), "%d", nth);
+		ASSERT_EQ(0, write_file(FAIL_NTH, text));
+		init(&vm);
+		ASSERT_EQ(0, write_file(FAIL_NTH, "0"));
+		vm_close(_metadata, &vm);
+		ASSERT_LE(0, sim_leftovers(text, sizeof(text)));
+		ASSERT_EQ(0, sim_tds(&(struct sim_td) { }, 1)) TH_LOG("allocation %d failed and the TD stayed", nth);
+	}
+}
+
+TEST_HARNESS_MAIN

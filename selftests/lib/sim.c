@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+/* Leaves that change or track the S-EPT of one TD, with the register that holds the TDR. */
+static const struct {
+	const char *leaf;
+	const char *tdr;
+} sept_calls[] = {
+	{ "TDH.MEM.SEPT.ADD",	  "rdx" },
+	{ "TDH.MEM.PAGE.ADD",	  "rdx" },
+	{ "TDH.MEM.PAGE.AUG",	  "rdx" },
+	{ "TDH.MEM.RANGE.BLOCK",  "rdx" },
+	{ "TDH.MEM.PAGE.REMOVE",  "rdx" },
+	{ "TDH.MEM.TRACK",	  "rcx" },
+};
+
+int sim_for_each(const char *file, sim_visit_t visit, void *arg)
+{
+	char path[128], record[1024];
+	FILE *stream;
+
+	snprintf(path, sizeof(path), SIM_DIR "%s", file);
+	stream = fopen(path, "re");
+	if (!stream)
+		return -1;
+	while (fgets(record, sizeof(record), stream)) {
+		*strchrnul(record, '\n') = '\0';
+		visit(record, arg);
+	}
+	fclose(stream);
+	return 0;
+}
+
+static const char *find_value(const char *record, const char *key)
+{
+	size_t length = strlen(key);
+
+	for (const char *word = record; word; word = strchr(word, ' ')) {
+		word += *word == ' ';
+		if (!strncmp(word, key, length) && word[length] == '=')
+			return word + length + 1;
+	}
+	return NULL;
+}
+
+void sim_text(const char *record, const char *key, char *value, size_t size)
+{
+	const char *found = find_value(record, key);
+
+	snprintf(value, size, "%.*s", found ? (int)strcspn(found, " ") : 0, found ? found : "");
+}
+
+__u64 sim_number(const char *record, const char *key)
+{
+	const char *found = find_value(record, key);
+
+	return found ? strtoull(found, NULL, 0) : 0;
+}
+
+static bool from_backend(const char *record)
+{
+	char caller[16];
+
+	sim_text(record, "caller", caller, sizeof(caller));
+	return !strcmp(caller, "backend");
+}
+
+/* Bit 63 of a completion status is ERROR. */
+static bool failed(const char *record)
+{
+	return sim_number(record, "status") >> 63;
+}
+
+static struct sim_call *call_of(struct sim_calls *calls, const char *leaf, bool backend)
+{
+	for (int i = 0; i < calls->nr; i++)
+		if (calls->call[i].backend == backend && !strcmp(calls->call[i].leaf, leaf))
+			return &calls->call[i];
+	return NULL;
+}
+
+static void count_calls(const char *record, void *arg)
+{
+	struct sim_calls *calls = arg;
+	struct sim_call *call;
+	char leaf[32];
+
+	sim_text(record, "leaf", leaf, sizeof(leaf));
+	call = call_of(calls, leaf, from_backend(record));
+	if (!call) {
+		if (calls->nr == sizeof(calls->call) / sizeof(calls->call[0]))
+			return;
+		call = &calls->call[calls->nr++];
+		*call = (struct sim_call) { .backend = from_backend(record) };
+		strcpy(call->leaf, leaf);
+	}
+	if (failed(record))
+		call->failed += sim_number(record, "count");
+	else
+		call->ok += sim_number(record, "count");
+}
+
+int sim_calls(struct sim_calls *calls)
+{
+	calls->nr = 0;
+	return sim_for_each("calls", count_calls, calls);
+}
+
+struct sim_call sim_calls_of(const struct sim_calls *calls, const char *leaf, bool backend)
+{
+	const struct sim_call *call = call_of((struct sim_calls *)calls, leaf, backend);
+
+	return call ? *call : (struct sim_call) { .backend = backend };
+}
+
+struct sim_call sim_calls_since(const struct sim_calls *before, const char *leaf, bool backend)
+{
+	struct sim_call was = sim_calls_of(before, leaf, backend), is;
+	struct sim_calls now;
+
+	if (sim_calls(&now))
+		return (struct sim_call) { };
+	is = sim_calls_of(&now, leaf, backend);
+	is.ok -= was.ok;
+	is.failed -= was.failed;
+	return is;
+}
+
+static void note_next(const char *record, void *arg)
+{
+	if (find_value(record, "seq"))
+		*(__u64 *)arg = sim_number(record, "seq") + 1;
+}
+
+/* The sequence number that the next call will have, or that of the oldest call if there was none. */
+__u64 sim_log_next(void)
+{
+	__u64 next = 0;
+
+	sim_for_each("log", note_next, &next);
+	return next;
+}
+
+struct td_search {
+	__u64 since, tdr, expected_seq;
+	struct sim_td_calls *calls;
+};
+
+static void count_td_call(const char *record, void *arg)
+{
+	struct td_search *search = arg;
+	char leaf[32];
+	__u64 seq;
+
+	if (!find_value(record, "seq"))
+		return;
+	seq = sim_number(record, "seq");
+	if (seq < search->since)
+		return;
+	if (seq != search->expected_seq)
+		search->calls->complete = false;
+	search->expected_seq = seq + 1;
+
+	sim_text(record, "leaf", leaf, sizeof(leaf));
+	for (size_t i = 0; i < sizeof(sept_calls) / sizeof(sept_calls[0]); i++) {
+		if (strcmp(leaf, sept_calls[i].leaf) || sim_number(record, sept_calls[i].tdr) != search->tdr)
+			continue;
+		if (from_backend(record))
+			search->calls->backend++;
+		else
+			search->calls->core++;
+	}
+}
+
+/* S-EPT calls on one TD since sim_log_next() gave @since. */
+int sim_td_calls(__u64 since, __u64 tdr_pfn, struct sim_td_calls *calls)
+{
+	struct td_search search = { .since = since, .tdr = tdr_pfn << 12, .expected_seq = since, .calls = calls };
+
+	*calls = (struct sim_td_calls) { .complete = true };
+	return sim_for_each("log", count_td_call, &search);
+}
+
+struct status_search {
+	__u64 since, status;
+	const char *leaf;
+	bool found;
+};
+
+static void find_status(const char *record, void *arg)
+{
+	struct status_search *search = arg;
+	char leaf[32];
+
+	sim_text(record, "leaf", leaf, sizeof(leaf));
+	if (sim_number(record, "seq") < search->since || strcmp(leaf, search->leaf))
+		return;
+	search->status = sim_number(record, "status");
+	search->found = true;
+}
+
+int sim_last_status(__u64 since, const char *leaf, __u64 *status)
+{
+	struct status_search search = { .since = since, .leaf = leaf };
+
+	if (sim_for_each("log", find_status, &search) || !search.found)
+		return -1;
+	*status = search.status;
+	return 0;
+}
+
+struct td_list {
+	struct sim_td *tds;
+	int nr, max;
+};
+
+static void note_td(const char *record, void *arg)
+{
+	struct td_list *list = arg;
+	struct sim_td *td;
+
+	if (list->nr == list->max)
+		return;
+	td = &list->tds[list->nr++];
+	td->tdr_pfn = sim_number(record, "tdr");
+	td->hkid = sim_number(record, "hkid");
+	td->vcpus = sim_number(record, "vcpus");
+	sim_text(record, "op_state", td->op_state, sizeof(td->op_state));
+	sim_text(record, "mrtd", td->mrtd, sizeof(td->mrtd));
+}
+
+/* The number of TDs, at most @max; -1 with errno if the simulator does not tell. */
+int sim_tds(struct sim_td *tds, int max)
+{
+	struct td_list list = { .tds = tds, .max = max };
+
+	return sim_for_each("tds", note_td, &list) ? -1 : list.nr;
+}
+
+struct page_search {
+	__u64 tdr_pfn, gpa, end;
+	struct sim_pages *pages;
+};
+
+static __u64 min(__u64 a, __u64 b)
+{
+	return a < b ? a : b;
+}
+
+static __u64 max(__u64 a, __u64 b)
+{
+	return a > b ? a : b;
+}
+
+/* Sizes of entries by level: each level has 9 bits of the GPA. */
+static unsigned int level_shift(unsigned int level)
+{
+	return 12 + 9 * level;
+}
+
+static void count_pages(const char *record, void *arg)
+{
+	struct page_search *search = arg;
+	struct sim_pages *pages = search->pages;
+	__u64 start = max(sim_number(record, "gpa"), search->gpa);
+	__u64 end = min(sim_number(record, "end"), search->end);
+	unsigned int level = sim_number(record, "level");
+	char state[32];
+
+	if (sim_number(record, "tdr") != search->tdr_pfn || start >= end || level > 4)
+		return;
+
+	sim_text(record, "state", state, sizeof(state));
+	if (!strncmp(state, "NL_", 3)) {
+		if (!pages->tables[level])
+			pages->first_table_pfn[level] = sim_number(record, "pfn");
+		pages->tables[level] += max((end - start) >> level_shift(level), 1);
+	} else if (!strcmp(state, "MAPPED")) {
+		pages->mapped += (end - start) >> 12;
+	} else if (!strcmp(state, "PENDING")) {
+		pages->pending += (end - start) >> 12;
+	} else {
+		pages->blocked += (end - start) >> 12;
+	}
+}
+
+int sim_pages(__u64 tdr_pfn, __u64 gpa, __u64 size, struct sim_pages *pages)
+{
+	struct page_search search = { .tdr_pfn = tdr_pfn, .gpa = gpa, .end = gpa + size, .pages = pages };
+
+	*pages = (struct sim_pages) { };
+	return sim_for_each("sept", count_pages, &search);
+}
+
+struct pfn_search {
+	__u64 tdr_pfn, gpa, pfn;
+};
+
+static void find_pfn(const char *record, void *arg)
+{
+	struct pfn_search *search = arg;
+	__u64 start = sim_number(record, "gpa");
+
+	if (sim_number(record, "tdr") == search->tdr_pfn && !sim_number(record, "level") &&
+	    start <= search->gpa && search->gpa < sim_number(record, "end"))
+		search->pfn = sim_number(record, "pfn") + ((search->gpa - start) >> 12);
+}
+
+/* The page that is mapped at @gpa, 0 if none is. */
+__u64 sim_pfn(__u64 tdr_pfn, __u64 gpa)
+{
+	struct pfn_search search = { .tdr_pfn = tdr_pfn, .gpa = gpa };
+
+	sim_for_each("sept", find_pfn, &search);
+	return search.pfn;
+}
+
+struct text {
+	char *text;
+	size_t size, used;
+	int nr;
+};
+
+static void add_text(struct text *text, const char *record)
+{
+	if (text->used < text->size)
+		text->used += snprintf(text->text + text->used, text->size - text->used, "%s[%s]", text->nr ? " " : "", record);
+	text->nr++;
+}
+
+/* Pages that TDX never had, or that the host marked as reserved in the TDMRs, are no TD's. */
+static void note_page_type(const char *record, void *arg)
+{
+	char type[32];
+
+	sim_text(record, "type", type, sizeof(type));
+	if (sim_number(record, "count") && strcmp(type, "PT_NDA") && strcmp(type, "PT_RSVD"))
+		add_text(arg, record);
+}
+
+/* The module's own KeyID stays in use until the next boot. */
+static void note_keyid(const char *record, void *arg)
+{
+	char state[32];
+
+	sim_text(record, "state", state, sizeof(state));
+	if (strcmp(state, "FREE") && strcmp(state, "GLOBAL"))
+		add_text(arg, record);
+}
+
+int sim_leftovers(char *text, size_t size)
+{
+	struct text list = { .text = text, .size = size };
+
+	*text = '\0';
+	if (sim_for_each("pamt", note_page_type, &list) || sim_for_each("keyids", note_keyid, &list))
+		return -1;
+	return list.nr;
+}
+
+struct type_count {
+	const char *type;
+	__u64 count;
+};
+
+static void count_type(const char *record, void *arg)
+{
+	struct type_count *count = arg;
+	char type[32];
+
+	sim_text(record, "type", type, sizeof(type));
+	if (!strcmp(type, count->type))
+		count->count += sim_number(record, "count");
+}
+
+__u64 sim_pamt_pages(const char *type)
+{
+	struct type_count count = { .type = type };
+
+	sim_for_each("pamt", count_type, &count);
+	return count.count;
+}

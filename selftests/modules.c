@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Modules come and go: KVM's, and the backend while TDs are there. */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fixture.h"
+#include "vm.h"
+
+/* KVM without TDs can be unloaded and loaded again, with the backend staying as it is. */
+TEST_F(tdx, kvm_reloaded)
+{
+	struct test_vm vm;
+
+	for (int i = 0; i < 2; i++) {
+		vm_start(_metadata, &vm, SZ_2M);
+		EXPECT_EQ(-1, module_unload(KVM_MODULE)) TH_LOG("KVM is not to go while there is a TD");
+		EXPECT_EQ(EAGAIN, errno);
+		vm_close(_metadata, &vm);
+
+		ASSERT_EQ(0, module_unload(KVM_MODULE)) TH_LOG("unload: %s", strerror(errno));
+		EXPECT_EQ(variant->backend == BACKEND_RUST, module_loaded(BACKEND_MODULE));
+		ASSERT_EQ(0, module_load(KVM_MODULE, "tdx=1"));
+	}
+	vm_start(_metadata, &vm, SZ_2M);
+	vm_prefault(_metadata, &vm, 0, 4 * PAGE_SIZE);
+	vm_close(_metadata, &vm);
+}
+
+/* How many S-EPT calls each side made on a TD in the whole of this test. */
+static struct sim_td_calls calls_on(struct __test_metadata *_metadata, __u64 since, __u64 tdr)
+{
+	struct sim_td_calls calls;
+
+	ASSERT_EQ(0, sim_td_calls(since, tdr, &calls));
+	ASSERT_TRUE(calls.complete) TH_LOG("the simulator's log is too short for this test");
+	return calls;
+}
+
+/* The TDR of the TD that was made last: the one that is not in @known. */
+static __u64 new_tdr(struct __test_metadata *_metadata, __u64 known)
+{
+	struct sim_td td[2];
+	int nr = sim_tds(td, 2);
+
+	ASSERT_LE(1, nr);
+	return td[0].tdr_pfn == known ? td[nr - 1].tdr_pfn : td[0].tdr_pfn;
+}
+
+static void expect_backend(struct __test_metadata *_metadata, const struct test_vm *vm, const char *expected)
+{
+	char name[32];
+
+	ASSERT_EQ(0, backend_of_vm(vm->vm, name, sizeof(name)));
+	EXPECT_STREQ(expected, name);
+}
+
+/* A TD keeps the backend it was made with, also when the other comes. */
+TEST_F(tdx, both_at_once)
+{
+	struct test_vm of_c, of_rust;
+	__u64 tdr_c, tdr_rust;
+	struct sim_td_calls calls;
+
+	if (variant->backend == BACKEND_RUST)
+		SKIP(return, "begins without the backend: runs as part of the control group");
+	self->mixed_backends = true;
+
+	vm_start(_metadata, &of_c, SZ_2M);
+	tdr_c = new_tdr(_metadata, 0);
+	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
+	vm_start(_metadata, &of_rust, SZ_2M);
+	tdr_rust = new_tdr(_metadata, tdr_c);
+	expect_backend(_metadata, &of_c, "kvm");
+	expect_backend(_metadata, &of_rust, "tdx_sept");
+
+	for (int i = 0; i < 2; i++) {
+		vm_prefault(_metadata, &of_c, 0, 8 * PAGE_SIZE);
+		vm_prefault(_metadata, &of_rust, 0, 8 * PAGE_SIZE);
+		ASSERT_EQ(0, td_punch_hole(of_c.slot[0].gmem, 0, 4 * PAGE_SIZE));
+		ASSERT_EQ(0, td_punch_hole(of_rust.slot[0].gmem, 0, 4 * PAGE_SIZE));
+	}
+	EXPECT_EQ(2 * 4, sim_pamt_pages("PT_REG"));
+	EXPECT_EQ(-1, module_unload(BACKEND_MODULE)) TH_LOG("the backend has a TD to keep");
+	vm_close(_metadata, &of_rust);
+	vm_close(_metadata, &of_c);
+
+	calls = calls_on(_metadata, self->log, tdr_c);
+	EXPECT_LT(0, calls.core);
+	EXPECT_EQ(0, calls.backend) TH_LOG("the backend is to leave KVM's TD alone");
+	calls = calls_on(_metadata, self->log, tdr_rust);
+	EXPECT_LT(0, calls.backend);
+	EXPECT_EQ(0, calls.core) TH_LOG("KVM's own code is to leave the backend's TD alone");
+	ASSERT_EQ(0, module_unload(BACKEND_MODULE)) TH_LOG("unload: %s", strerror(errno));
+}
+
+/* The backend stays as long as it has a TD, up to the TD's last page; not longer. */
+TEST_F(tdx, unload_waits_for_tds)
+{
+	struct test_vm vm[2];
+
+	if (variant->backend == BACKEND_C)
+		SKIP(return, "KVM's own code is no module that could be unloaded alone");
+
+	for (size_t i = 0; i < ARRAY_SIZE(vm); i++)
+		vm_start(_metadata, &vm[i], SZ_2M);
+	for (size_t i = 0; i < ARRAY_SIZE(vm); i++) {
+		EXPECT_EQ(-1, module_unload(BACKEND_MODULE)) TH_LOG("%zu TDs still need the backend", ARRAY_SIZE(vm) - i);
+		EXPECT_EQ(EAGAIN, errno);
+		vm_close(_metadata, &vm[i]);
+	}
+	ASSERT_EQ(0, module_unload(BACKEND_MODULE)) TH_LOG("no TD needs it any more: %s", strerror(errno));
+	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
+}
+
+/* A VM that is no TD yet needs no backend: it is bound when KVM_TDX_INIT_VM makes the TD. */
+TEST_F(tdx, bound_by_init_vm)
+{
+	struct test_vm vm;
+
+	if (variant->backend == BACKEND_C)
+		SKIP(return, "there is nothing to bind to");
+
+	vm_create(_metadata, &vm);
+	ASSERT_EQ(0, module_unload(BACKEND_MODULE)) TH_LOG("unload: %s", strerror(errno));
+	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
+	vm_init(_metadata, &vm);
+	expect_backend(_metadata, &vm, "tdx_sept");
+	vm_add_slot(_metadata, &vm, 0, SZ_2M);
+	vm_add_vcpu(_metadata, &vm);
+	vm_add_pages(_metadata, &vm, 0, 1, true);
+	EXPECT_EQ(-1, module_unload(BACKEND_MODULE));
+	vm_close(_metadata, &vm);
+}
+
+static atomic_bool stop;
+
+static void *load_and_unload(void *arg)
+{
+	int *rounds = arg;
+
+	while (!atomic_load(&stop)) {
+		if (module_loaded(BACKEND_MODULE))
+			module_unload(BACKEND_MODULE);
+		else
+			module_load(BACKEND_MODULE, NULL);
+		(*rounds)++;
+	}
+	return NULL;
+}
+
+/* TDs are made while the backend comes and goes: each has one backend or the other from its first S-EPT page to its last. */
+TEST_F(tdx, while_it_comes_and_goes)
+{
+	struct sim_td_calls calls;
+	int rounds = 0, of_rust = 0;
+	struct test_vm vm;
+	pthread_t thread;
+	__u64 log, tdr;
+
+	if (variant->backend == BACKEND_RUST)
+		SKIP(return, "uses both backends: runs as part of the control group");
+	self->mixed_backends = true;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, load_and_unload, &rounds));
+	for (int i = 0; i < 10; i++) {
+		log = sim_log_next();
+		vm_start(_metadata, &vm, SZ_2M);
+		tdr = only_tdr(_metadata);
+		vm_prefault(_metadata, &vm, 0, 4 * PAGE_SIZE);
+		vm_close(_metadata, &vm);
+
+		calls = calls_on(_metadata, log, tdr);
+		EXPECT_TRUE(!calls.backend != !calls.core)
+			TH_LOG("TD %d: %llu calls by the backend and %llu by KVM's own code", i, calls.backend, calls.core);
+		of_rust += !!calls.backend;
+	}
+	atomic_store(&stop, true);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_LT(0, rounds);
+	TH_LOG("%d of 10 TDs had the Rust backend, which came or went %d times", of_rust, rounds);
+	ASSERT_EQ(0, backend_select(BACKEND_C)) TH_LOG("unload: %s", strerror(errno));
+}
+
+TEST_HARNESS_MAIN
