@@ -11,14 +11,16 @@ mod tds;
 
 use super::{
     log,
-    model::Ctx,
+    model::{
+        kot::KeyIdState,
+        Ctx, //
+    },
     platform::{
         self,
         Machine, //
     },
     trap::MODULE, //
 };
-use crate::abi::state::KeyIdState;
 use core::fmt;
 use kernel::{
     debugfs::Scope,
@@ -38,7 +40,7 @@ pub(super) fn start() -> Result {
         dir.read_callback_file(c"sept", &(), &|(), f| sept::show(f));
     });
     // The simulator never goes away, and neither do its files.
-    KBox::leak(Pin::into_inner(KBox::pin_init(files, GFP_KERNEL)?));
+    core::mem::forget(KBox::pin_init(files, GFP_KERNEL)?);
     Ok(())
 }
 

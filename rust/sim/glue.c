@@ -116,7 +116,7 @@ u32 tdx_sim_get_ram(struct tdx_sim_range *ranges, u32 max)
 
 static int collect_pte(pte_t *pte, unsigned long addr, void *data)
 {
-	u64 ***next = data;
+	pteval_t ***next = data;
 
 	*(*next)++ = &pte->pte;
 	return 0;
@@ -127,7 +127,7 @@ static int collect_pte(pte_t *pte, unsigned long addr, void *data)
  * them, and stores where the page-table entry of each is. The entries stay for
  * ever: vmalloc never frees page tables.
  */
-void *tdx_sim_map_windows(unsigned long nr, u64 **ptes)
+void *tdx_sim_map_windows(unsigned long nr, unsigned long **ptes)
 {
 	struct vm_struct *area = get_vm_area(nr * PAGE_SIZE, VM_IOREMAP);
 	unsigned long start;

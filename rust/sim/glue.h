@@ -37,7 +37,7 @@ struct tdx_sim_range {
 void tdx_sim_get_facts(struct tdx_sim_facts *facts);
 const char *tdx_sim_get_profile(void);
 u32 tdx_sim_get_ram(struct tdx_sim_range *ranges, u32 max);
-void *tdx_sim_map_windows(unsigned long nr, u64 **ptes);
+void *tdx_sim_map_windows(unsigned long nr, unsigned long **ptes);
 u32 tdx_sim_package(u32 cpu);
 bool tdx_sim_interrupt_pending(void);
 bool tdx_sim_random(u64 *value);

@@ -12,10 +12,7 @@ use crate::abi::{
     Rax,
     Status, //
 };
-use core::fmt::{
-    self,
-    Write as _, //
-};
+use core::fmt;
 use kernel::{
     prelude::*,
     sync::{
@@ -27,8 +24,9 @@ use kernel::{
             Release, //
         },
         barrier::{
-            smp_rmb,
-            smp_wmb, //
+            smp_mb,
+            Read,
+            Write, //
         },
         SetOnce, //
     },
@@ -175,7 +173,11 @@ fn each_counter(mut f: impl FnMut(Name, Caller, &Counter) -> fmt::Result) -> fmt
 pub(super) fn show_calls(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     each_counter(|leaf, caller, counter| {
         let (calls, failed) = (counter.calls.load(Relaxed), counter.failed.load(Relaxed));
-        writeln!(f, "leaf={leaf} caller={} calls={calls} failed={failed}", caller.name())
+        writeln!(
+            f,
+            "leaf={leaf} caller={} calls={calls} failed={failed}",
+            caller.name()
+        )
     })
 }
 
@@ -183,7 +185,11 @@ pub(super) fn show_calls(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub(super) fn show_cost(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     each_counter(|leaf, caller, counter| {
         let (calls, cycles) = (counter.calls.load(Relaxed), counter.cycles.load(Relaxed));
-        writeln!(f, "leaf={leaf} caller={} calls={calls} cycles={cycles}", caller.name())
+        writeln!(
+            f,
+            "leaf={leaf} caller={} calls={calls} cycles={cycles}",
+            caller.name()
+        )
     })
 }
 
@@ -266,7 +272,7 @@ pub(super) fn show_failures(f: &mut fmt::Formatter<'_>) -> fmt::Result {
         )?;
         match status.operand().and_then(|operand| operand.name()) {
             Some(name) => f.write_str(name)?,
-            None => f.write_char('-')?,
+            None => f.write_str("-")?,
         }
         writeln!(f, " count={}", entry.count.load(Relaxed))?;
     }
@@ -312,7 +318,7 @@ impl Record {
         if old > number || self.sequence.cmpxchg(old, WRITING, Full).is_err() {
             return false;
         }
-        smp_wmb();
+        smp_mb(Write);
         for (to, from) in self.words.iter().zip(words) {
             to.store(*from, Relaxed);
         }
@@ -330,7 +336,7 @@ impl Record {
         for (to, from) in words.iter_mut().zip(&self.words) {
             *to = from.load(Relaxed);
         }
-        smp_rmb();
+        smp_mb(Read);
         (self.sequence.load(Relaxed) == holds).then_some(words)
     }
 }
@@ -366,7 +372,10 @@ impl Ring {
             call.after.r8,
             cycles,
         ];
-        if !self.record(number).is_some_and(|record| record.write(number, &words)) {
+        if !self
+            .record(number)
+            .is_some_and(|record| record.write(number, &words))
+        {
             self.dropped.add(1, Relaxed);
         }
     }
@@ -378,13 +387,18 @@ pub(super) fn show_ring(f: &mut fmt::Formatter<'_>) -> fmt::Result {
         return Ok(());
     };
     let next = ring.next.load(Acquire);
-    writeln!(f, "records={RECORDS} next={next} dropped={}", ring.dropped.load(Relaxed))?;
+    writeln!(
+        f,
+        "records={RECORDS} next={next} dropped={}",
+        ring.dropped.load(Relaxed)
+    )?;
     for number in next.saturating_sub(RECORDS as u64)..next {
         // A call that has not been stored yet, or no more, is a gap in the sequence.
         let Some(words) = ring.record(number).and_then(|record| record.read(number)) else {
             continue;
         };
-        let [start, origin, rax, rcx, rdx, r8, r9, status, rcx_out, rdx_out, r8_out, cycles] = words;
+        let [start, origin, rax, rcx, rdx, r8, r9, status, rcx_out, rdx_out, r8_out, cycles] =
+            words;
         let rax = Rax::from_raw(rax);
         writeln!(
             f,

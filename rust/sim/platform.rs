@@ -3,8 +3,7 @@
 //! The machine that the kernel runs on, as the model's [`Platform`].
 
 use super::{
-    cpu,
-    ffi,
+    cpu, ffi,
     model::platform::{
         Config,
         KeyError,
@@ -87,7 +86,10 @@ fn profile() -> Result<Profile> {
 
 fn config(facts: &ffi::Facts, memory: &Memory) -> Result<Config> {
     if facts.nr_packages as usize > MAX_PACKAGES {
-        pr_err!("{} packages are more than the module takes\n", facts.nr_packages);
+        pr_err!(
+            "{} packages are more than the module takes\n",
+            facts.nr_packages
+        );
         return Err(EINVAL);
     }
     let mut cmrs = [Range::default(); MAX_CMRS];
@@ -190,7 +192,11 @@ impl Machine<'_> {
     }
 
     /// Copies the page at `pa`; `false` if it is not RAM.
-    pub(super) fn read_page(&self, pa: u64, words: &mut [u64; Level::K4.size() as usize / 8]) -> bool {
+    pub(super) fn read_page(
+        &self,
+        pa: u64,
+        words: &mut [u64; Level::K4.size() as usize / 8],
+    ) -> bool {
         self.view.read_page(pa, words)
     }
 }

@@ -6,8 +6,7 @@
 //! there is no P-SEAM loader, so that its leaves end in VMfailInvalid.
 
 use super::{
-    cpu,
-    debugfs,
+    cpu, debugfs,
     log::{
         self,
         Call,

@@ -99,7 +99,14 @@ impl Memory {
         for (i, &pte) in ptes.iter().enumerate() {
             let address = base.wrapping_add(i * PAGE_SIZE);
             // INVARIANT: The pointers to the entries come in the order of the pages.
-            windows.push(Window { pfn: Cell::new(NONE), pte, address }, GFP_KERNEL)?;
+            windows.push(
+                Window {
+                    pfn: Cell::new(NONE),
+                    pte,
+                    address,
+                },
+                GFP_KERNEL,
+            )?;
         }
         let mut depths = KVec::with_capacity(nr_cpus, GFP_KERNEL)?;
         for _ in 0..nr_cpus {
@@ -110,7 +117,12 @@ impl Memory {
         // SAFETY: `ram` has room for `MAX_RANGES` ranges.
         let nr_ranges = unsafe { ffi::tdx_sim_get_ram(ram.as_mut_ptr(), MAX_RANGES as u32) };
         ram.truncate(nr_ranges as usize);
-        Ok(Self { windows, depths, ram, pte_flags })
+        Ok(Self {
+            windows,
+            depths,
+            ram,
+            pte_flags,
+        })
     }
 
     /// The ranges of RAM, ascending.
@@ -120,7 +132,9 @@ impl Memory {
 
     fn is_ram(&self, pfn: u64) -> bool {
         // A range is whole pages.
-        self.ram.iter().any(|range| pfn.wrapping_sub(range.base >> PAGE_SHIFT) < range.size >> PAGE_SHIFT)
+        self.ram
+            .iter()
+            .any(|range| pfn.wrapping_sub(range.base >> PAGE_SHIFT) < range.size >> PAGE_SHIFT)
     }
 
     /// Returns a view on memory for CPU number `cpu`, or `None` if that has as many as it can have.
@@ -138,7 +152,12 @@ impl Memory {
         let first = (cpu * DEPTH + level) * WINDOWS;
         let windows = self.windows.get(first..)?.first_chunk()?;
         depth.store(level as u32 + 1, Relaxed);
-        Some(View { memory: self, depth, windows, _not_send: NotThreadSafe })
+        Some(View {
+            memory: self,
+            depth,
+            windows,
+            _not_send: NotThreadSafe,
+        })
     }
 }
 
@@ -156,7 +175,8 @@ pub(super) struct View<'a> {
 
 impl Drop for View<'_> {
     fn drop(&mut self) {
-        self.depth.store(self.depth.load(Relaxed).wrapping_sub(1), Relaxed);
+        self.depth
+            .store(self.depth.load(Relaxed).wrapping_sub(1), Relaxed);
     }
 }
 
@@ -172,7 +192,11 @@ impl View<'_> {
             }
             // An NMI may come here, but uses other windows.
             // SAFETY: By the type invariants, this is a page-table entry that only we use.
-            unsafe { window.pte.write_volatile(pfn << PAGE_SHIFT | self.memory.pte_flags) };
+            unsafe {
+                window
+                    .pte
+                    .write_volatile(pfn << PAGE_SHIFT | self.memory.pte_flags)
+            };
             // SAFETY: No reference to the memory that was in the window is ever kept.
             unsafe { cpu::invlpg(window.address) };
             // INVARIANT: The entry and the CPU agree now.
@@ -201,7 +225,8 @@ impl View<'_> {
     /// Reads the word at `pa`; 0 where there is no RAM.
     #[inline]
     pub(super) fn load(&self, pa: u64) -> u64 {
-        self.word(pa).map_or(0, |word| word.load(kernel::sync::atomic::Acquire))
+        self.word(pa)
+            .map_or(0, |word| word.load(kernel::sync::atomic::Acquire))
     }
 
     /// Writes the word at `pa`, where there is RAM.

@@ -96,12 +96,16 @@ pub(super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     })?;
 
     let mut in_use = 0;
-    let types = PageType::ALL.iter().map(Some).chain([None]);
-    for (page_type, pages) in types.zip(counts) {
+    for (i, pages) in counts.into_iter().enumerate() {
+        let page_type = PageType::ALL.get(i);
         if !matches!(page_type, Some(PageType::Nda | PageType::Rsvd)) {
             in_use += pages;
         }
-        writeln!(f, "type={} pages={pages}", page_type.map_or("PT_UNKNOWN", |t| t.name()))?;
+        writeln!(
+            f,
+            "type={} pages={pages}",
+            page_type.map_or("PT_UNKNOWN", |t| t.name())
+        )?;
     }
     writeln!(f, "in_use={in_use}")
 }

@@ -50,7 +50,10 @@ pub(super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let tdcs = tds::tdcs(cx, td)?;
             // The EPT pointer holds the number of levels less 1.
             let level = (tdcs.get(tdcs::fields::EPTP) >> 3) & 7;
-            Some((tdcs.word(tdcs::fields::SEPT_ROOT).pa(), Level::from_raw(level)?))
+            Some((
+                tdcs.word(tdcs::fields::SEPT_ROOT).pa(),
+                Level::from_raw(level)?,
+            ))
         })?;
         let Some((root, level)) = root else {
             return Ok(());

@@ -27,7 +27,6 @@ use crate::abi::{
     PageType, //
 };
 use core::fmt;
-use kernel::prelude::*;
 
 /// Words of a measurement.
 const MR_WORDS: usize = 6;
