@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TDX ABI: TDH.SYS.RDALL.
+
+use crate::{
+    abi::{
+        metadata::FieldId,
+        Args,
+        Level,
+        Operand,
+        Status, //
+    },
+    sim::model::{
+        metadata::{
+            global,
+            NULL_ID, //
+        },
+        platform::Platform,
+        Completion,
+        Ctx, //
+    }, //
+};
+
+/// Writes the fields of the global context, from the one in R8 on, to a page of the host: a header, then for each
+/// field a sequence header and the elements.
+pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
+    if !cx.module.is_lp_initialized(cx.p.lp().index) {
+        return Err(Status::SYS_LP_INIT_NOT_DONE);
+    }
+    let size = Level::K4.size();
+    let buffer = cx.check_shared_hpa(Operand::RDX, args.rdx, size)?;
+    let first = if args.r8 == NULL_ID {
+        global::first_id(cx)
+    } else {
+        let (field, _) = global::find(cx, FieldId::from_raw(args.r8))?;
+        field.id.into_raw()
+    };
+
+    let mut used = 8;
+    let mut sequences = 0;
+    args.r8 = NULL_ID;
+    for field in global::fields(cx).skip_while(|field| field.id.into_raw() != first) {
+        let elements = global::elements(field);
+        if used + 8 + u64::from(elements) * 8 > size {
+            args.r8 = field.id.into_raw();
+            break;
+        }
+        let header = field.id.into_raw()
+            | u64::from(field.fields.wrapping_sub(1)) << FieldId::LAST_FIELD_SHIFT
+            | u64::from(field.elements.wrapping_sub(1)) << FieldId::LAST_ELEMENT_SHIFT;
+        cx.p.store(buffer + used, header);
+        used += 8;
+        for index in 0..elements {
+            cx.p.store(buffer + used, global::value(cx, field, index));
+            used += 8;
+        }
+        sequences += 1;
+    }
+    cx.p.store(buffer, used | sequences << 16);
+    if args.r8 == NULL_ID {
+        Ok(())
+    } else {
+        Err(Status::METADATA_LIST_OVERFLOW)
+    }
+}
