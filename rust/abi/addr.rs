@@ -229,6 +229,13 @@ impl KeyedPfn {
         Some(Self(pfn.pa() | (key << keyid_shift)))
     }
 
+    /// Returns 4 KiB page `n` of a larger page that begins here. `n` must be one of its pages.
+    #[inline]
+    pub const fn page(self, n: u64) -> Self {
+        // A larger page begins where the bits of `n` are 0, so that nothing carries into the KeyID.
+        Self(self.0 | (n << PAGE_SHIFT))
+    }
+
     /// Returns the operand word.
     #[inline]
     pub const fn raw(self) -> u64 {

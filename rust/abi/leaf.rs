@@ -176,6 +176,28 @@ impl Leaf {
     pub const fn raw(self) -> u16 {
         self as u16
     }
+
+    /// Returns whether the leaf works on an S-EPT entry, and shows in RCX and RDX the one that it
+    /// stumbled over.
+    pub const fn reports_entry(self) -> bool {
+        matches!(
+            self,
+            Self::MemPageAdd
+                | Self::MemPageAug
+                | Self::MemPageDemote
+                | Self::MemPagePromote
+                | Self::MemPageRelocate
+                | Self::MemPageRemove
+                | Self::MemRangeBlock
+                | Self::MemRangeUnblock
+                | Self::MemRd
+                | Self::MemSeptAdd
+                | Self::MemSeptRd
+                | Self::MemSeptRemove
+                | Self::MemWr
+                | Self::MrExtend
+        )
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The backend that KVM calls: C operations on one side, [`sept`](crate::sept) on the other.
+//!
+//! C header: [`arch/x86/include/asm/tdx_sept.h`](srctree/arch/x86/include/asm/tdx_sept.h)
+
+use crate::{
+    abi::{
+        Gpa,
+        Hkid,
+        Level,
+        Pfn,
+        Status, //
+    },
+    seamcall::kernel::TdxCore,
+    sept::{
+        self,
+        Range,
+        Stop,
+        Td,
+        Why, //
+    },
+};
+use kernel::{
+    bindings,
+    error::to_result,
+    module::this_module,
+    prelude::*, //
+};
+
+/// The operations while they are registered.
+pub(crate) struct Registration(());
+
+impl Registration {
+    /// Registers the operations: TDs that are created from now on have their S-EPT kept by them.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if another backend is registered.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: The operations keep the contract of `struct tdx_sept_ops`, and are static.
+        to_result(unsafe { bindings::tdx_register_sept_ops(&OPS.0) })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // SAFETY: They are registered.
+        unsafe { bindings::tdx_unregister_sept_ops(&OPS.0) }
+    }
+}
+
+#[repr(transparent)]
+struct Ops(bindings::tdx_sept_ops);
+
+// SAFETY: The table is never written, and what it points to is good for all threads.
+unsafe impl Sync for Ops {}
+
+static OPS: Ops = Ops(bindings::tdx_sept_ops {
+    name: c"tdx_sept".as_ptr().cast(),
+    owner: this_module::<crate::LocalModule>().as_ptr(),
+    link: Some(link),
+    add: Some(add),
+    aug: Some(aug),
+    block: Some(block),
+    track: Some(track),
+    remove: Some(remove),
+    split: Some(split),
+    free_table: Some(free_table),
+});
+
+/// An argument from C that no typed value corresponds to.
+const INVALID: Stop = Stop {
+    done: 0,
+    why: Why::Invalid,
+};
+
+impl TryFrom<&bindings::tdx_sept_td> for Td {
+    type Error = Stop;
+
+    #[inline]
+    fn try_from(td: &bindings::tdx_sept_td) -> Result<Self, Stop> {
+        Ok(Self {
+            tdr: pfn(td.tdr_pfn)?,
+            hkid: Hkid::new(td.hkid),
+        })
+    }
+}
+
+impl TryFrom<&bindings::tdx_sept_range> for Range {
+    type Error = Stop;
+
+    #[inline]
+    fn try_from(range: &bindings::tdx_sept_range) -> Result<Self, Stop> {
+        Self::new(gpa(range.gpa)?, level(range.level)?, range.nr).ok_or(INVALID)
+    }
+}
+
+#[inline]
+fn pfn(pfn: u64) -> Result<Pfn, Stop> {
+    Pfn::new(pfn).ok_or(INVALID)
+}
+
+#[inline]
+fn gpa(gpa: u64) -> Result<Gpa, Stop> {
+    Gpa::new(gpa).ok_or(INVALID)
+}
+
+#[inline]
+fn level(level: c_int) -> Result<Level, Stop> {
+    // A negative number becomes one that is no level either.
+    Level::from_raw(level as u64).ok_or(INVALID)
+}
+
+/// What an operation was about, for the log.
+struct Subject {
+    op: &'static str,
+    tdr_pfn: u64,
+    /// GPA, and level by the number that C uses.
+    at: Option<(u64, c_int)>,
+    pfn: Option<u64>,
+}
+
+impl Subject {
+    fn of_range(
+        op: &'static str,
+        td: &bindings::tdx_sept_td,
+        range: &bindings::tdx_sept_range,
+        pfn: Option<u64>,
+    ) -> Self {
+        Self {
+            op,
+            tdr_pfn: td.tdr_pfn,
+            at: Some((range.gpa, range.level)),
+            pfn,
+        }
+    }
+}
+
+impl core::fmt::Display for Subject {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}", self.op)?;
+        if let Some((gpa, number)) = self.at {
+            let name = level(number).map_or("?", Level::name);
+            write!(f, " at GPA {gpa:#x}, level {name}")?;
+        }
+        if let Some(pfn) = self.pfn {
+            write!(f, ", PFN {pfn:#x}")?;
+        }
+        write!(f, ", TD {:#x}", self.tdr_pfn)
+    }
+}
+
+/// Returns the result of an operation to KVM. `subject` is only called for one that failed.
+///
+/// # Safety
+///
+/// `res` must be valid for writes.
+#[inline(always)]
+unsafe fn finish(
+    result: Result<(), Stop>,
+    res: *mut bindings::tdx_sept_result,
+    subject: impl FnOnce() -> Subject,
+) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(stop) => {
+            // SAFETY: `res` is valid for writes.
+            unsafe { res.write(report(&stop)) };
+            log(&subject(), &stop);
+            errno(&stop.why).to_errno()
+        }
+    }
+}
+
+/// What KVM does next depends on this alone: after `EBUSY` it may call again, anything else is the
+/// end of the TD.
+#[cold]
+fn errno(why: &Why) -> Error {
+    match why {
+        Why::Invalid | Why::NotConvertible => EINVAL,
+        Why::Refused(error) if error.status.is(Status::OPERAND_BUSY) => EBUSY,
+        Why::Refused(_) | Why::Mismatch(_) | Why::Lost(_) => EIO,
+    }
+}
+
+#[cold]
+fn report(stop: &Stop) -> bindings::tdx_sept_result {
+    let (status, entry, level_state) = match stop.why {
+        Why::Invalid | Why::NotConvertible => (0, 0, 0),
+        Why::Mismatch(removed) => (0, removed, 0),
+        Why::Refused(error) | Why::Lost(error) => (error.status.raw(), error.rcx, error.rdx),
+    };
+    bindings::tdx_sept_result {
+        status,
+        entry,
+        level_state,
+        nr_done: stop.done,
+    }
+}
+
+extern "C" {
+    /// Returns whether one more message may be written now (`kvm/ratelimit.c`).
+    fn tdx_sept_may_log() -> bool;
+}
+
+#[cold]
+fn log(subject: &Subject, stop: &Stop) {
+    let transient = matches!(stop.why, Why::Refused(error) if error.is_transient());
+    if transient && !*crate::module_parameters::log_busy.value() {
+        return;
+    }
+    // SAFETY: The function can be called at any time.
+    if !unsafe { tdx_sept_may_log() } {
+        return;
+    }
+    // `format_args!` of the core library: the types formatted here are not bound to the kernel.
+    pr_err!("{}\n", core::format_args!("{subject}: {stop}"));
+}
+
+/// `link` of `struct tdx_sept_ops`.
+unsafe extern "C" fn link(
+    td: *const bindings::tdx_sept_td,
+    gpa: u64,
+    level: c_int,
+    table_pfn: u64,
+    res: *mut bindings::tdx_sept_result,
+) -> c_int {
+    // SAFETY: `td` is valid for the call.
+    let td = unsafe { &*td };
+    let result = (|| {
+        let (gpa, level, table) = (self::gpa(gpa)?, self::level(level)?, pfn(table_pfn)?);
+        // SAFETY: The caller gives the page to the TDX module.
+        unsafe { sept::link(&TdxCore, &td.try_into()?, gpa, level, table) }
+    })();
+    // SAFETY: `res` is valid for the call.
+    unsafe {
+        finish(result, res, || Subject {
+            op: "link",
+            tdr_pfn: td.tdr_pfn,
+            at: Some((gpa, level)),
+            pfn: Some(table_pfn),
+        })
+    }
+}
+
+/// `add` of `struct tdx_sept_ops`.
+unsafe extern "C" fn add(
+    td: *const bindings::tdx_sept_td,
+    range: *const bindings::tdx_sept_range,
+    pfn: u64,
+    source_pfn: u64,
+    res: *mut bindings::tdx_sept_result,
+) -> c_int {
+    // SAFETY: `td` and `range` are valid for the call.
+    let (td, range) = unsafe { (&*td, &*range) };
+    let result = (|| {
+        let (first, source) = (self::pfn(pfn)?, self::pfn(source_pfn)?);
+        // SAFETY: The caller gives the pages to the TDX module, and holds the source pages.
+        unsafe { sept::add(&TdxCore, &td.try_into()?, &range.try_into()?, first, source) }
+    })();
+    // SAFETY: `res` is valid for the call.
+    unsafe { finish(result, res, || Subject::of_range("add", td, range, Some(pfn))) }
+}
+
+/// `aug` of `struct tdx_sept_ops`.
+unsafe extern "C" fn aug(
+    td: *const bindings::tdx_sept_td,
+    range: *const bindings::tdx_sept_range,
+    pfn: u64,
+    res: *mut bindings::tdx_sept_result,
+) -> c_int {
+    // SAFETY: `td` and `range` are valid for the call.
+    let (td, range) = unsafe { (&*td, &*range) };
+    let result = (|| {
+        let first = self::pfn(pfn)?;
+        // SAFETY: The caller gives the memory to the TDX module.
+        unsafe { sept::aug(&TdxCore, &td.try_into()?, &range.try_into()?, first) }
+    })();
+    // SAFETY: `res` is valid for the call.
+    unsafe { finish(result, res, || Subject::of_range("aug", td, range, Some(pfn))) }
+}
+
+/// `block` of `struct tdx_sept_ops`.
+unsafe extern "C" fn block(
+    td: *const bindings::tdx_sept_td,
+    range: *const bindings::tdx_sept_range,
+    res: *mut bindings::tdx_sept_result,
+) -> c_int {
+    // SAFETY: `td` and `range` are valid for the call.
+    let (td, range) = unsafe { (&*td, &*range) };
+    let result = (|| sept::block(&TdxCore, &td.try_into()?, &range.try_into()?))();
+    // SAFETY: `res` is valid for the call.
+    unsafe { finish(result, res, || Subject::of_range("block", td, range, None)) }
+}
+
+/// `track` of `struct tdx_sept_ops`.
+unsafe extern "C" fn track(
+    td: *const bindings::tdx_sept_td,
+    res: *mut bindings::tdx_sept_result,
+) -> c_int {
+    // SAFETY: `td` is valid for the call.
+    let td = unsafe { &*td };
+    let result = (|| sept::track(&TdxCore, &td.try_into()?))();
+    // SAFETY: `res` is valid for the call.
+    unsafe {
+        finish(result, res, || Subject {
+            op: "track",
+            tdr_pfn: td.tdr_pfn,
+            at: None,
+            pfn: None,
+        })
+    }
+}
+
+/// `remove` of `struct tdx_sept_ops`.
+unsafe extern "C" fn remove(
+    td: *const bindings::tdx_sept_td,
+    range: *const bindings::tdx_sept_range,
+    pfn: u64,
+    res: *mut bindings::tdx_sept_result,
+) -> c_int {
+    // SAFETY: `td` and `range` are valid for the call.
+    let (td, range) = unsafe { (&*td, &*range) };
+    let result = (|| {
+        let first = self::pfn(pfn)?;
+        sept::remove(&TdxCore, &td.try_into()?, &range.try_into()?, first)
+    })();
+    // SAFETY: `res` is valid for the call.
+    unsafe { finish(result, res, || Subject::of_range("remove", td, range, Some(pfn))) }
+}
+
+/// `split` of `struct tdx_sept_ops`.
+unsafe extern "C" fn split(
+    td: *const bindings::tdx_sept_td,
+    gpa: u64,
+    level: c_int,
+    table_pfn: u64,
+    res: *mut bindings::tdx_sept_result,
+) -> c_int {
+    // SAFETY: `td` is valid for the call.
+    let td = unsafe { &*td };
+    let result = (|| {
+        let (gpa, level, table) = (self::gpa(gpa)?, self::level(level)?, pfn(table_pfn)?);
+        // SAFETY: The caller gives the page to the TDX module.
+        unsafe { sept::split(&TdxCore, &td.try_into()?, gpa, level, table) }
+    })();
+    // SAFETY: `res` is valid for the call.
+    unsafe {
+        finish(result, res, || Subject {
+            op: "split",
+            tdr_pfn: td.tdr_pfn,
+            at: Some((gpa, level)),
+            pfn: Some(table_pfn),
+        })
+    }
+}
+
+/// `free_table` of `struct tdx_sept_ops`.
+unsafe extern "C" fn free_table(
+    td: *const bindings::tdx_sept_td,
+    table_pfn: u64,
+    res: *mut bindings::tdx_sept_result,
+) -> c_int {
+    // SAFETY: `td` is valid for the call.
+    let td = unsafe { &*td };
+    let result = pfn(table_pfn).and_then(|table| sept::free_table(&TdxCore, table));
+    // SAFETY: `res` is valid for the call.
+    unsafe {
+        finish(result, res, || Subject {
+            op: "free_table",
+            tdr_pfn: td.tdr_pfn,
+            at: None,
+            pfn: Some(table_pfn),
+        })
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The TDX module of this machine, called through the kernel's TDX core.
+//!
+//! C headers: [`arch/x86/include/asm/tdx.h`](srctree/arch/x86/include/asm/tdx.h)
+
+use super::Seamcall;
+use crate::{
+    abi::{
+        Args,
+        Level,
+        Pfn,
+        Rax,
+        Status, //
+    },
+    sept::Machine, //
+};
+use core::mem::offset_of;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+/// The machine that the kernel runs on.
+pub struct TdxCore;
+
+// `Args` is passed on as a `struct tdx_module_args`.
+static_assert!(size_of::<Args>() == size_of::<bindings::tdx_module_args>());
+static_assert!(align_of::<Args>() == align_of::<bindings::tdx_module_args>());
+static_assert!(offset_of!(Args, r11) == offset_of!(bindings::tdx_module_args, r11));
+static_assert!(offset_of!(Args, rsi) == offset_of!(bindings::tdx_module_args, rsi));
+
+impl Seamcall for TdxCore {
+    #[inline]
+    unsafe fn call(&self, rax: Rax, args: &mut Args) -> Status {
+        // SAFETY: `args` has the layout of `struct tdx_module_args`. What the call does with pages
+        // is what the caller answers for.
+        let raw =
+            unsafe { bindings::tdx_seamcall(rax.into_raw(), core::ptr::from_mut(args).cast()) };
+        Status::from_raw(raw)
+    }
+}
+
+impl Machine for TdxCore {
+    #[inline]
+    fn convertible(&self, first: Pfn, pages: u64) -> bool {
+        // SAFETY: The function takes any number.
+        unsafe { bindings::tdx_pfns_convertible(first.get(), pages) }
+    }
+
+    #[inline]
+    fn keyid_shift(&self) -> u32 {
+        // SAFETY: The field does not change once modules can be loaded.
+        u32::from(unsafe { (*(&raw const bindings::boot_cpu_data)).x86_phys_bits })
+    }
+
+    #[inline]
+    fn reset(&self, first: Pfn, level: Level) {
+        // SAFETY: The memory came back from the TDX module, and its user has not got it yet.
+        unsafe { bindings::tdx_quirk_reset_paddr(first.pa(), level.size()) }
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Operations on a TD's secure EPT.
+//!
+//! They are phases, so that the caller can put its own work between them. To map a page: [`link`]
+//! table pages from the root down, then [`add`] (initial memory) or [`aug`] (pages that the guest
+//! accepts). To take pages away from a TD that may run: [`block`] the range, [`track`], make every
+//! vCPU leave the guest once, [`remove`].
+//!
+//! All of them work on ranges and name memory by page frame number alone. Before a page is given to
+//! the TDX module the only question asked about it is whether TDX covers it, see
+//! [`Machine::convertible`]. An operation that cannot go on says how far it got and why: see
+//! [`Stop`].
+
+use crate::{
+    abi::{
+        Gpa,
+        GpaWord,
+        Hkid,
+        Level,
+        Pfn, //
+    },
+    seamcall::{
+        self,
+        Seamcall, //
+    },
+};
+use core::fmt;
+
+mod map;
+mod split;
+mod table;
+mod unmap;
+
+pub use map::{
+    add,
+    aug, //
+};
+pub use split::split;
+pub use table::{
+    free_table,
+    link, //
+};
+pub use unmap::{
+    block,
+    remove,
+    track, //
+};
+
+/// What the operations need from the machine besides its TDX module.
+pub trait Machine: Seamcall {
+    /// Returns whether TDX covers the `pages` pages from `first`: they lie in TDMRs, outside of all
+    /// reserved areas.
+    fn convertible(&self, first: Pfn, pages: u64) -> bool;
+
+    /// Returns the position of the KeyID in a physical address.
+    fn keyid_shift(&self) -> u32;
+
+    /// Makes memory that came back from the TDX module fit for use by the host, where the CPU needs
+    /// more for that than the TDX module does.
+    fn reset(&self, first: Pfn, level: Level);
+}
+
+/// A TD, as far as its secure EPT is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Td {
+    /// Root page of the TD.
+    pub tdr: Pfn,
+    /// KeyID of the TD's memory.
+    pub hkid: Hkid,
+}
+
+/// A range of guest-physical addresses, as a number of mappings of one level.
+///
+/// # Invariants
+///
+/// `gpa` is aligned to `level`; there is at least one mapping; the end is at most 2^52.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    gpa: Gpa,
+    level: Level,
+    nr: u64,
+}
+
+impl Range {
+    /// Creates a range of `nr` mappings of `level` from `gpa` up.
+    ///
+    /// `None` if it is empty, not aligned, or reaches beyond 2^52.
+    #[inline]
+    pub fn new(gpa: Gpa, level: Level, nr: u64) -> Option<Self> {
+        let last = nr.checked_sub(1)?.checked_mul(level.size())?;
+        gpa.checked_add(last)?;
+        // INVARIANT: Aligned, as checked here; `last` exists and begins below 2^52, so that with
+        // its alignment it also ends there.
+        gpa.is_aligned_to(level).then_some(Self { gpa, level, nr })
+    }
+
+    /// Returns where the range begins.
+    #[inline]
+    pub fn gpa(&self) -> Gpa {
+        self.gpa
+    }
+
+    /// Returns the level of the mappings.
+    #[inline]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Returns the number of mappings.
+    #[inline]
+    pub fn nr(&self) -> u64 {
+        self.nr
+    }
+
+    /// Returns the number of 4 KiB pages that the range covers.
+    #[inline]
+    pub fn pages(&self) -> u64 {
+        // The invariant keeps this below 2^40.
+        self.nr << (self.level.shift() - Level::K4.shift())
+    }
+
+    /// Returns the entry of mapping `n`, which must be one of the range.
+    #[inline]
+    fn entry(&self, n: u64) -> GpaWord {
+        // Does not wrap, by the invariant.
+        let gpa = self.gpa.get().wrapping_add(n << self.level.shift());
+        GpaWord::from_raw(gpa | self.level.raw())
+    }
+
+    /// Returns the memory of mapping `n`, where `first` is that of mapping 0.
+    #[inline]
+    fn memory(&self, first: Pfn, n: u64) -> Option<Pfn> {
+        first.checked_add(n << (self.level.shift() - Level::K4.shift()))
+    }
+}
+
+/// Why an operation stopped before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// An argument makes no sense: no such level for the operation, memory that is not aligned to
+    /// the level or does not exist. Nothing was called.
+    Invalid,
+    /// TDX does not cover all of the memory. Nothing was called.
+    NotConvertible,
+    /// The TDX module refused the mapping; it is as it was before.
+    Refused(seamcall::Error),
+    /// The TDX module unmapped other memory than the caller named; its physical address. The
+    /// mapping is gone, and neither memory was made fit for use.
+    Mismatch(u64),
+    /// The mapping is gone, but its memory could not be made fit for use and is lost to the host.
+    Lost(seamcall::Error),
+}
+
+/// How far an operation got, and why no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// Number of mappings that are done. They come first in the range.
+    pub done: u64,
+    /// What happened to the mapping after those.
+    pub why: Why,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why {
+            Why::Invalid => f.write_str("invalid argument")?,
+            Why::NotConvertible => f.write_str("not memory that TDX can convert")?,
+            Why::Refused(error) => write!(f, "refused, {error}")?,
+            Why::Mismatch(removed) => write!(f, "unmapped {removed:#x} instead")?,
+            Why::Lost(error) => write!(f, "memory lost, {error}")?,
+        }
+        if self.done > 0 {
+            write!(f, ", after {} mappings", self.done)?;
+        }
+        Ok(())
+    }
+}
+
+/// Result of an operation.
+pub type Result<T = (), E = Stop> = core::result::Result<T, E>;
+
+impl Stop {
+    /// Nothing was called, and nothing changed.
+    #[cold]
+    fn before(why: Why) -> Self {
+        Self { done: 0, why }
+    }
+
+    /// The module's refusal of what came after `done` mappings.
+    #[cold]
+    fn refused(done: u64, error: seamcall::Error) -> Self {
+        Self {
+            done,
+            why: Why::Refused(error),
+        }
+    }
+}
+
+/// Checks memory that is about to be given to the TDX module.
+#[inline]
+fn check_memory<M: Machine>(machine: &M, first: Pfn, pages: u64, level: Level) -> Result {
+    if !first.is_aligned_to(level) {
+        return Err(Stop::before(Why::Invalid));
+    }
+    if !machine.convertible(first, pages) {
+        return Err(Stop::before(Why::NotConvertible));
+    }
+    Ok(())
+}

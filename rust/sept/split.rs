@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Splitting large mappings.
+
+use super::{
+    check_memory,
+    Machine,
+    Result,
+    Stop,
+    Td,
+    Why, //
+};
+use crate::{
+    abi::{
+        Gpa,
+        Level,
+        Pfn, //
+    },
+    tdh, //
+};
+
+/// Splits the mapping of `level` at `gpa` into 512 of the level below, with `table` as table page.
+///
+/// Once the TD is final, the mapping has to be blocked and tracked before, as for
+/// [`remove`](super::remove); the smaller mappings are not blocked.
+///
+/// # Errors
+///
+/// [`Why::Invalid`] if a mapping of that level cannot be split; [`Why::NotConvertible`];
+/// [`Why::Refused`] with the errors of [`tdh::mem::page_demote`].
+///
+/// # Safety
+///
+/// `table` must be the caller's to give; nobody may access it until it has come back.
+pub unsafe fn split<M: Machine>(
+    machine: &M,
+    td: &Td,
+    gpa: Gpa,
+    level: Level,
+    table: Pfn,
+) -> Result {
+    let at = match (gpa.at(level), level) {
+        (Some(at), Level::M2 | Level::G1) => at,
+        _ => return Err(Stop::before(Why::Invalid)),
+    };
+    check_memory(machine, table, 1, Level::K4)?;
+    // SAFETY: `table` is the caller's to give.
+    unsafe { tdh::mem::page_demote(machine, td.tdr, at, table) }
+        .map_err(|error| Stop::refused(0, error))
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Table pages.
+
+use super::{
+    check_memory,
+    Machine,
+    Result,
+    Stop,
+    Td,
+    Why, //
+};
+use crate::{
+    abi::{
+        Gpa,
+        Level,
+        Pfn, //
+    },
+    tdh, //
+};
+
+/// Links `table` below the entry of `level` that begins at `gpa`.
+///
+/// # Errors
+///
+/// [`Why::Invalid`] if no table can be below such an entry; [`Why::NotConvertible`];
+/// [`Why::Refused`] with the errors of [`tdh::mem::sept_add`].
+///
+/// # Safety
+///
+/// `table` must be the caller's to give; nobody may access it until it has come back.
+#[inline]
+pub unsafe fn link<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level, table: Pfn) -> Result {
+    let at = match gpa.at(level) {
+        Some(at) if level > Level::K4 => at,
+        _ => return Err(Stop::before(Why::Invalid)),
+    };
+    check_memory(machine, table, 1, Level::K4)?;
+    // SAFETY: `table` is the caller's to give.
+    unsafe { tdh::mem::sept_add(machine, td.tdr, at, table) }
+        .map_err(|error| Stop::refused(0, error))
+}
+
+/// Takes back a table page of a TD whose KeyID is free.
+///
+/// # Errors
+///
+/// [`Why::Refused`] with the errors of [`tdh::phymem::page_reclaim`]; the page is lost to the host
+/// unless a later call succeeds.
+pub fn free_table<M: Machine>(machine: &M, table: Pfn) -> Result {
+    tdh::phymem::page_reclaim(machine, table).map_err(|error| Stop::refused(0, error))?;
+    // No cache line with the TD's key is left: a KeyID is freed only after the caches were written
+    // back on all packages.
+    machine.reset(table, Level::K4);
+    Ok(())
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Keeps the secure EPT of TDX guests.
+//!
+//! While the module is loaded, KVM lets it keep the secure EPT of the TDs that it creates. A TD holds
+//! the module until its last page is reclaimed. Layers, from KVM down:
+//!
+//! - `kvm`: KVM's operations, and what the log says of those that fail;
+//! - [`sept`]: operations on a secure EPT, by page frame number;
+//! - [`tdh`]: one function per leaf of the TDX module;
+//! - [`seamcall`]: the call itself, and when it is repeated;
+//! - [`abi`]: the numbers and layouts of the TDX module's ABI.
+
+use crate::abi::metadata::Features0;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+pub mod abi;
+mod kvm;
+pub mod seamcall;
+pub mod sept;
+pub mod tdh;
+#[cfg(CONFIG_TDX_SEPT_KUNIT_TEST)]
+mod tests;
+
+module! {
+    type: TdxSept,
+    name: "tdx_sept",
+    authors: ["The tdx-sept authors"],
+    description: "Secure EPT backend for KVM's TDX guests",
+    license: "GPL",
+    params: {
+        log_busy: bool {
+            default: false,
+            description: "Log operations that found a lock of the TDX module held, and are repeated, too",
+        },
+    },
+}
+
+/// The loaded module.
+struct TdxSept {
+    /// KVM can call while this exists.
+    _registration: kvm::Registration,
+}
+
+impl kernel::Module for TdxSept {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: The function can be called at any time. What it returns never changes.
+        let Some(info) = (unsafe { bindings::tdx_get_sysinfo().as_ref() }) else {
+            pr_err!("no TDX module is initialized\n");
+            return Err(ENODEV);
+        };
+
+        // KVM's own code flushes the cache lines of each page that it gives away, whether the TDX
+        // module asks for it or not, and needs the page in the direct map for that. No module is
+        // known to ask, and this one does not flush.
+        if Features0::from_raw(info.features.tdx_features0)
+            .clflush_before_alloc()
+            .into_bool()
+        {
+            pr_err!("the TDX module wants cache lines flushed before it takes a page\n");
+            return Err(EOPNOTSUPP);
+        }
+
+        let registration = kvm::Registration::new().inspect_err(|_| {
+            pr_err!("another backend is registered\n");
+        })?;
+        pr_info!(
+            "keeps the S-EPT of new TDs, TDX module {}.{}.{:02}\n",
+            info.version.major_version,
+            info.version.minor_version,
+            info.version.update_version
+        );
+        Ok(Self {
+            _registration: registration,
+        })
+    }
+}
