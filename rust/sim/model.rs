@@ -234,7 +234,9 @@ impl Module {
         if state != SysState::Ready && !leaf.is_some_and(works_before_ready) {
             return Err(Status::SYS_NOT_READY);
         }
-        let leaf = leaf.filter(|leaf| profile.max_version(*leaf).is_some()).ok_or(invalid)?;
+        let leaf = leaf
+            .filter(|leaf| profile.max_version(*leaf).is_some())
+            .ok_or(invalid)?;
         let cx = &Ctx {
             module: self,
             p,

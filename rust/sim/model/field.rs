@@ -71,7 +71,10 @@ impl Field {
         if self.bits >= 64 {
             p.store(word.pa(), value);
         } else {
-            word.update(self.mask() << self.shift(), (value & self.mask()) << self.shift());
+            word.update(
+                self.mask() << self.shift(),
+                (value & self.mask()) << self.shift(),
+            );
         }
     }
 
@@ -87,7 +90,10 @@ impl Field {
         loop {
             let value = (old >> self.shift()) & self.mask();
             let new = change(value).ok_or(value)? & self.mask();
-            match word.cmpxchg(old, (old & !(self.mask() << self.shift())) | (new << self.shift())) {
+            match word.cmpxchg(
+                old,
+                (old & !(self.mask() << self.shift())) | (new << self.shift()),
+            ) {
                 Ok(_) => return Ok(value),
                 Err(found) => old = found,
             }

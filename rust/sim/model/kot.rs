@@ -88,7 +88,9 @@ impl Kot {
     }
 
     fn load(&self, hkid: u16) -> Option<u64> {
-        self.entries.get(usize::from(hkid)).map(|entry| Word::load(&entry))
+        self.entries
+            .get(usize::from(hkid))
+            .map(|entry| Word::load(&entry))
     }
 
     /// The state of a KeyID; `None` above the table.
@@ -106,7 +108,10 @@ impl Kot {
     /// Makes a KeyID FLUSHED: each of `packages` has to write back its caches.
     pub fn set_flushed(&self, hkid: u16, packages: u64) {
         if let Some(entry) = self.entries.get(usize::from(hkid)) {
-            entry.update(u64::MAX, KeyIdState::Flushed.raw() | packages << PENDING_SHIFT);
+            entry.update(
+                u64::MAX,
+                KeyIdState::Flushed.raw() | packages << PENDING_SHIFT,
+            );
         }
     }
 
@@ -141,7 +146,10 @@ impl Kot {
 
     fn range(&self, keyids: Range<u16>) -> impl Iterator<Item = &AtomicU64> {
         let len = usize::from(keyids.end.saturating_sub(keyids.start));
-        self.entries.iter().skip(usize::from(keyids.start)).take(len)
+        self.entries
+            .iter()
+            .skip(usize::from(keyids.start))
+            .take(len)
     }
 }
 

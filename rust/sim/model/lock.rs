@@ -180,8 +180,7 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Guard<W, SHIFT, HP> {
         if self.mode == Mode::Exclusive {
             return true;
         }
-        let (priority, sharer) =
-            (Lock::<W, SHIFT, HP>::PRIORITY, Lock::<W, SHIFT, HP>::SHARER);
+        let (priority, sharer) = (Lock::<W, SHIFT, HP>::PRIORITY, Lock::<W, SHIFT, HP>::SHARER);
         let mut word = self.word.load();
         loop {
             let lock = (word >> SHIFT) & FIELD;

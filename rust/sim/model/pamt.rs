@@ -112,7 +112,10 @@ impl<'a, P: Platform> Entry<'a, P> {
     /// Gives the page to `owner`, the physical address of a TDR (0 for a TDR itself).
     #[inline]
     pub fn set(self, page_type: PageType, owner: u64) {
-        self.word().update(TYPE | OWNER, page_type.raw() << TYPE_SHIFT | owner << OWNER_SHIFT);
+        self.word().update(
+            TYPE | OWNER,
+            page_type.raw() << TYPE_SHIFT | owner << OWNER_SHIFT,
+        );
     }
 
     /// Changes the type and leaves the owner field as it is.
@@ -197,7 +200,11 @@ pub fn walk<'a, P: Platform>(
     mode: Mode,
 ) -> Result<Page<'a, P>, Status> {
     let busy = Status::OPERAND_BUSY.with(op);
-    let tdmr = cx.module.tdmrs.covering(pa).ok_or(Status::OPERAND_ADDR_RANGE_ERROR.with(op))?;
+    let tdmr = cx
+        .module
+        .tdmrs
+        .covering(pa)
+        .ok_or(Status::OPERAND_ADDR_RANGE_ERROR.with(op))?;
     let entry = |level| Entry::new(cx.p, tdmr.pamt_entry(level, pa));
 
     let g1 = entry(Level::G1);

@@ -162,6 +162,7 @@ impl Config {
 
     /// A bit for each package.
     pub fn all_packages(&self) -> u64 {
-        1u64.checked_shl(self.nr_packages).map_or(u64::MAX, |bit| bit - 1)
+        1u64.checked_shl(self.nr_packages)
+            .map_or(u64::MAX, |bit| bit - 1)
     }
 }

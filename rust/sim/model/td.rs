@@ -83,7 +83,10 @@ static OP_STATE_MASKS: [u16; Leaf::TABLE_SIZE] = {
 /// Whether `leaf` may be used on a TD whose OP_STATE field holds `op_state`.
 #[inline]
 pub fn op_state_allows(leaf: Leaf, op_state: u64) -> bool {
-    let mask = OP_STATE_MASKS.get(usize::from(leaf.raw())).copied().unwrap_or(0);
+    let mask = OP_STATE_MASKS
+        .get(usize::from(leaf.raw()))
+        .copied()
+        .unwrap_or(0);
     op_state < 16 && mask >> op_state & 1 != 0
 }
 

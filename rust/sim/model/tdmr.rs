@@ -93,12 +93,17 @@ impl Tdmr {
 
     /// The memory of the PAMT for pages of `level`; empty above 1G.
     pub fn pamt(&self, level: Level) -> Range {
-        self.pamt.get(level as usize).map_or(Range::default(), AtomicRange::get)
+        self.pamt
+            .get(level as usize)
+            .map_or(Range::default(), AtomicRange::get)
     }
 
     /// The reserved areas, as physical addresses.
     pub fn reserved(&self) -> impl Iterator<Item = Range> + '_ {
-        self.reserved.iter().map(AtomicRange::get).take_while(|area| area.size != 0)
+        self.reserved
+            .iter()
+            .map(AtomicRange::get)
+            .take_while(|area| area.size != 0)
     }
 
     /// First address whose PAMT entries are not initialised yet.
@@ -120,7 +125,9 @@ impl Tdmr {
     #[inline]
     pub fn pamt_entry(&self, level: Level, pa: u64) -> u64 {
         let index = pa.wrapping_sub(self.range.base.load(Relaxed)) >> level.shift();
-        self.pamt(level).base.wrapping_add(index.wrapping_mul(PAMT_ENTRY_SIZE))
+        self.pamt(level)
+            .base
+            .wrapping_add(index.wrapping_mul(PAMT_ENTRY_SIZE))
     }
 }
 
@@ -183,7 +190,8 @@ impl Tdmrs {
     /// The region that has `pa` in its usable part.
     #[inline]
     pub fn covering(&self, pa: u64) -> Option<&Tdmr> {
-        self.iter().find(|tdmr| pa >= tdmr.range.base.load(Relaxed) && pa < tdmr.usable_end())
+        self.iter()
+            .find(|tdmr| pa >= tdmr.range.base.load(Relaxed) && pa < tdmr.usable_end())
     }
 }
 

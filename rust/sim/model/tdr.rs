@@ -131,6 +131,8 @@ impl<'a, P: Platform> Tdr<'a, P> {
     /// Counts `pages` fewer pages of the TD.
     #[inline]
     pub fn remove_children(&self, pages: u64) {
-        fields::CHLDCNT.word(self.p, self.pa).add(pages.wrapping_neg());
+        fields::CHLDCNT
+            .word(self.p, self.pa)
+            .add(pages.wrapping_neg());
     }
 }

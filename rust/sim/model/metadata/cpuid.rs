@@ -205,7 +205,10 @@ pub fn element(code: u32) -> Option<u32> {
         value.leaf == leaf
             && (value.subleaf == subleaf || value.subleaf == NO_SUBLEAF && subleaf == 0)
     };
-    (0..).zip(&VALUES).find(|(_, value)| is_asked_for(value)).map(|(i, _): (u32, _)| i * 2 + (code & 1))
+    (0..)
+        .zip(&VALUES)
+        .find(|(_, value)| is_asked_for(value))
+        .map(|(i, _): (u32, _)| i * 2 + (code & 1))
 }
 
 #[cfg(test)]
@@ -226,7 +229,8 @@ mod tests {
     #[test]
     fn configured_leaves_have_a_value() {
         for config in &CONFIGS {
-            let here = |value: &&Value| (value.leaf, value.subleaf) == (config.leaf, config.subleaf);
+            let here =
+                |value: &&Value| (value.leaf, value.subleaf) == (config.leaf, config.subleaf);
             let value = VALUES.iter().find(here).unwrap();
             for i in 0..4 {
                 assert_eq!(config.direct[i] & config.allow[i], 0);

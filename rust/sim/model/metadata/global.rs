@@ -106,7 +106,9 @@ pub fn find<P: Platform>(
 
 /// The identifier of the first field.
 pub fn first_id<P: Platform>(cx: &Ctx<'_, P>) -> u64 {
-    fields(cx).next().map_or(NULL_ID, |field| field.id.into_raw())
+    fields(cx)
+        .next()
+        .map_or(NULL_ID, |field| field.id.into_raw())
 }
 
 /// The identifier of the element after element `index` of `field`, or [`NULL_ID`].
@@ -146,12 +148,18 @@ pub fn value<P: Platform>(cx: &Ctx<'_, P>, field: &GlobalField, index: u32) -> u
     } else if is(global::MAX_VCPUS_PER_TD) {
         config.profile.max_vcpus_per_td().map_or(0, u64::from)
     } else if is(global::CPUID_CONFIG_LEAVES) {
-        CONFIGS.get(index as usize).map_or(u64::MAX, cpuid::Config::id)
+        CONFIGS
+            .get(index as usize)
+            .map_or(u64::MAX, cpuid::Config::id)
     } else if is(global::CPUID_CONFIG_VALUES) {
-        CONFIGS.get(index as usize / 2).map_or(0, |leaf| cpuid::pair(&leaf.direct, index))
+        CONFIGS
+            .get(index as usize / 2)
+            .map_or(0, |leaf| cpuid::pair(&leaf.direct, index))
     } else {
         let mut constants = CONSTANTS.iter();
-        constants.find(|(id, _)| is(*id)).map_or(0, |(_, value)| *value)
+        constants
+            .find(|(id, _)| is(*id))
+            .map_or(0, |(_, value)| *value)
     }
 }
 

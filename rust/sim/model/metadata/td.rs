@@ -234,7 +234,12 @@ mod tests {
         for row in TABLE {
             if let Place::Tdcs(field) = row.place {
                 let end = field.offset + row.elements * field.bits / 8;
-                assert_eq!(field.offset >> 12, (end - 1) >> 12, "{:#x}", row.id.into_raw());
+                assert_eq!(
+                    field.offset >> 12,
+                    (end - 1) >> 12,
+                    "{:#x}",
+                    row.id.into_raw()
+                );
                 assert!(u64::from(field.offset >> 12) < crate::sim::model::tdcs::BASE_PAGES);
             }
         }

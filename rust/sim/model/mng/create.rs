@@ -34,8 +34,10 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         .ok_or(Status::OPERAND_INVALID.with(Operand::RDX))?;
     let page = pamt::page(cx, Operand::RCX, pa, PageType::Nda, Mode::Exclusive)?;
     let kot = &cx.module.kot;
-    let _kot =
-        kot.lock().acquire(Mode::Exclusive).ok_or(Status::OPERAND_BUSY.with(Operand::KOT))?;
+    let _kot = kot
+        .lock()
+        .acquire(Mode::Exclusive)
+        .ok_or(Status::OPERAND_BUSY.with(Operand::KOT))?;
     if kot.state(hkid) != Some(KeyIdState::Free) {
         return Err(Status::HKID_NOT_FREE);
     }

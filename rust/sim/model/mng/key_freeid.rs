@@ -29,8 +29,10 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         return Err(Status::LIFECYCLE_STATE_INCORRECT);
     }
     let kot = &cx.module.kot;
-    let _kot =
-        kot.lock().acquire(Mode::Exclusive).ok_or(Status::OPERAND_BUSY.with(Operand::KOT))?;
+    let _kot = kot
+        .lock()
+        .acquire(Mode::Exclusive)
+        .ok_or(Status::OPERAND_BUSY.with(Operand::KOT))?;
     let hkid = tdr.hkid();
     if kot.pending(hkid) != 0 {
         return Err(Status::WBCACHE_NOT_COMPLETE);

@@ -96,8 +96,12 @@ impl<'a, P: Platform> TdParams<'a, P> {
 
         // MAX_VCPUS, NUM_L2_VMS, MSR_CONFIG_CTLS and four reserved bytes.
         let word = self.word(offset::MAX_VCPUS);
-        let (max_vcpus, l2_vms, msr_config, reserved) =
-            (word & 0xFFFF, word >> 16 & 0xFF, word >> 24 & 0xFF, word >> 32);
+        let (max_vcpus, l2_vms, msr_config, reserved) = (
+            word & 0xFFFF,
+            word >> 16 & 0xFF,
+            word >> 24 & 0xFF,
+            word >> 32,
+        );
         check(max_vcpus != 0, Operand::MAX_VCPUS)?;
         tdcs.set(fields::MAX_VCPUS, max_vcpus);
         check(l2_vms <= profile.max_l2_vms(), Operand::NUM_L2_VMS)?;
@@ -142,10 +146,17 @@ impl<'a, P: Platform> TdParams<'a, P> {
         )?;
         self.set_cpuid(tdcs, cpuid)?;
         check(
-            self.is_zero(offset::CPUID_VALUES + CONFIGS.len() * CPUID_VALUE_SIZE, SIZE),
+            self.is_zero(
+                offset::CPUID_VALUES + CONFIGS.len() * CPUID_VALUE_SIZE,
+                SIZE,
+            ),
             Operand::RDX,
         )?;
-        let allowed = if msr_config == 0 { 0 } else { profile::ARCH_CAPABILITIES_CONFIG };
+        let allowed = if msr_config == 0 {
+            0
+        } else {
+            profile::ARCH_CAPABILITIES_CONFIG
+        };
         check(
             arch_capabilities & !allowed == 0,
             Operand::IA32_ARCH_CAPABILITIES_CONFIG,
@@ -200,12 +211,21 @@ impl<'a, P: Platform> TdParams<'a, P> {
     fn cpuid_value(&self, index: usize, config: &Config) -> Result<Registers, Status> {
         let at = offset::CPUID_VALUES + index * CPUID_VALUE_SIZE;
         let (low, high) = (self.word(at), self.word(at + 8));
-        let value = [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32];
+        let value = [
+            low as u32,
+            (low >> 32) as u32,
+            high as u32,
+            (high >> 32) as u32,
+        ];
         let native = self.cx.cpuid(config.leaf, config.subleaf);
-        for (value, (direct, (allow, native))) in
-            value.iter().zip(config.direct.iter().zip(config.allow.iter().zip(native)))
+        for (value, (direct, (allow, native))) in value
+            .iter()
+            .zip(config.direct.iter().zip(config.allow.iter().zip(native)))
         {
-            check(value & !(direct | allow & native) == 0, Operand::CPUID_CONFIG)?;
+            check(
+                value & !(direct | allow & native) == 0,
+                Operand::CPUID_CONFIG,
+            )?;
         }
         if (config.leaf, config.subleaf) == (7, 0) {
             let [hle, rtm] = TSX.map(|bit| value[1] & bit != 0);
@@ -276,7 +296,10 @@ fn check_attributes(attributes: Attributes, fixed0: u64) -> Completion {
     let raw = attributes.into_raw();
     let migratable = raw & Attributes::MIGRATABLE_MASK != 0;
     let excluded = raw & (Attributes::DEBUG_MASK | Attributes::PERFMON_MASK) != 0;
-    check(raw & !fixed0 == 0 && !(migratable && excluded), Operand::ATTRIBUTES)
+    check(
+        raw & !fixed0 == 0 && !(migratable && excluded),
+        Operand::ATTRIBUTES,
+    )
 }
 
 /// Whether a set of extended features is one that a TD can have.

@@ -30,8 +30,10 @@ use crate::{
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let tdr = Tdr::lock(cx, Operand::RCX, args.rcx, Mode::Exclusive)?;
     let kot = &cx.module.kot;
-    let _kot =
-        kot.lock().acquire(Mode::Exclusive).ok_or(Status::OPERAND_BUSY.with(Operand::KOT))?;
+    let _kot = kot
+        .lock()
+        .acquire(Mode::Exclusive)
+        .ok_or(Status::OPERAND_BUSY.with(Operand::KOT))?;
     if !matches!(
         tdr.lifecycle(),
         Some(Lifecycle::HkidAssigned | Lifecycle::KeysConfigured)

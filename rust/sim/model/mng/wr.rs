@@ -47,7 +47,9 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         }
     }
     // All fields that can be written take a whole word of the TDCS.
-    let field = element.tdcs_field().ok_or(Status::METADATA_FIELD_NOT_WRITABLE)?;
+    let field = element
+        .tdcs_field()
+        .ok_or(Status::METADATA_FIELD_NOT_WRITABLE)?;
     td.tdcs
         .word(field)
         .cmpxchg(old, new)

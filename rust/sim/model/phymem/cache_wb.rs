@@ -24,14 +24,20 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         _ => return Err(Status::OPERAND_INVALID.with(Operand::RCX)),
     };
     let package = cx.p.lp().package;
-    let wbt = cx.module.wbt.get(package as usize).ok_or(Status::INVALID_PKG_ID)?;
+    let wbt = cx
+        .module
+        .wbt
+        .get(package as usize)
+        .ok_or(Status::INVALID_PKG_ID)?;
     let _wbt = wbt
         .lock()
         .acquire(Mode::Exclusive)
         .ok_or(Status::OPERAND_BUSY.with(Operand::WBCACHE))?;
     let kot = &cx.module.kot;
-    let _kot =
-        kot.lock().acquire(Mode::Shared).ok_or(Status::OPERAND_BUSY.with(Operand::KOT))?;
+    let _kot = kot
+        .lock()
+        .acquire(Mode::Shared)
+        .ok_or(Status::OPERAND_BUSY.with(Operand::KOT))?;
 
     let config = cx.p.config();
     let start = if resume { wbt.done() } else { 0 };

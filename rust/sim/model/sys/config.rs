@@ -45,7 +45,11 @@ mod offset {
 
 /// Takes over the TDMRs and the global private KeyID.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let _global = cx.module.global_lock().acquire(Mode::Exclusive).ok_or(Status::SYS_BUSY)?;
+    let _global = cx
+        .module
+        .global_lock()
+        .acquire(Mode::Exclusive)
+        .ok_or(Status::SYS_BUSY)?;
     let config = cx.p.config();
     if cx.module.state() != SysState::InitDone || cx.module.nr_lps() != u64::from(config.nr_lps) {
         return Err(Status::SYS_CONFIG_NOT_PENDING);
@@ -118,14 +122,22 @@ fn is_sound<P: Platform>(cx: &Ctx<'_, P>, range: &Range, align: u64) -> bool {
     let limit = 1u64 << cx.p.config().keyid_shift;
     range.base % align == 0
         && range.size % align == 0
-        && range.base.checked_add(range.size).is_some_and(|end| end <= limit)
+        && range
+            .base
+            .checked_add(range.size)
+            .is_some_and(|end| end <= limit)
 }
 
 fn check_range<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Completion {
     let invalid = at(Status::INVALID_TDMR, [index, 0, 0]);
     let range = tdmr.range;
     range.base.checked_add(range.size).ok_or(invalid)?;
-    let previous = cx.module.tdmrs.iter().last().map_or(0, |last| last.range().end());
+    let previous = cx
+        .module
+        .tdmrs
+        .iter()
+        .last()
+        .map_or(0, |last| last.range().end());
     if range.base < previous {
         return Err(at(Status::NON_ORDERED_TDMR, [index, 0, 0]));
     }

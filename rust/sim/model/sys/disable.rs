@@ -15,7 +15,11 @@ use crate::{
 
 /// Ends the module: every further SEAMCALL fails with VMfailInvalid, as without a module.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>) -> Completion {
-    let _global = cx.module.global_lock().acquire(Mode::Exclusive).ok_or(Status::SYS_BUSY)?;
+    let _global = cx
+        .module
+        .global_lock()
+        .acquire(Mode::Exclusive)
+        .ok_or(Status::SYS_BUSY)?;
     cx.module.set_state(SysState::Disabled);
     Ok(())
 }

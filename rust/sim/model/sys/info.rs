@@ -85,7 +85,9 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         for (r, ((direct, allow), native)) in
             (2..).zip(leaf.direct.iter().zip(leaf.allow).zip(native))
         {
-            entry.element(r).store(cx.p, info, u64::from(direct | (allow & native)));
+            entry
+                .element(r)
+                .store(cx.p, info, u64::from(direct | (allow & native)));
         }
     }
     for (i, cmr) in (0..).zip(&config.cmrs) {
