@@ -110,7 +110,7 @@ impl Kot {
         if let Some(entry) = self.entries.get(usize::from(hkid)) {
             entry.update(
                 u64::MAX,
-                KeyIdState::Flushed.raw() | packages << PENDING_SHIFT,
+                KeyIdState::Flushed.raw() | (packages << PENDING_SHIFT),
             );
         }
     }

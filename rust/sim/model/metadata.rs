@@ -7,6 +7,8 @@
 pub mod cpuid;
 pub mod global;
 pub mod td;
+pub mod vcpu;
+pub mod vmcs;
 
 use crate::abi::{
     metadata::FieldId,

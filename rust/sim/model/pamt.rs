@@ -114,7 +114,7 @@ impl<'a, P: Platform> Entry<'a, P> {
     pub fn set(self, page_type: PageType, owner: u64) {
         self.word().update(
             TYPE | OWNER,
-            page_type.raw() << TYPE_SHIFT | owner << OWNER_SHIFT,
+            (page_type.raw() << TYPE_SHIFT) | (owner << OWNER_SHIFT),
         );
     }
 

@@ -12,7 +12,7 @@ use crate::abi::{
 pub const HANDOFF_VERSION: u16 = 0;
 
 /// Features that the host can configure: PKS, migratability, #VE for pending pages, debugging, monitoring.
-pub const ATTRIBUTES_FIXED0: u64 = 1 << 63 | 1 << 30 | 1 << 29 | 1 << 28 | 1;
+pub const ATTRIBUTES_FIXED0: u64 = (1 << 63) | (1 << 30) | (1 << 29) | (1 << 28) | 1;
 
 /// The same without migration.
 const ATTRIBUTES_FIXED0_NO_MIGRATION: u64 = ATTRIBUTES_FIXED0 & !(1 << 29);
@@ -27,7 +27,7 @@ pub const XFAM_FIXED1: u64 = 3;
 pub const CONFIG_FLAGS_FIXED0: u64 = 7;
 
 /// Bits of IA32_ARCH_CAPABILITIES that the host can choose.
-pub const ARCH_CAPABILITIES_CONFIG: u64 = 1 << 24 | 1 << 20 | 1 << 19 | 1 << 4;
+pub const ARCH_CAPABILITIES_CONFIG: u64 = (1 << 24) | (1 << 20) | (1 << 19) | (1 << 4);
 
 /// Most L2 VMs of a TD.
 pub const MAX_L2_VMS: u64 = 3;

@@ -87,7 +87,7 @@ pub fn op_state_allows(leaf: Leaf, op_state: u64) -> bool {
         .get(usize::from(leaf.raw()))
         .copied()
         .unwrap_or(0);
-    op_state < 16 && mask >> op_state & 1 != 0
+    op_state < 16 && (mask >> op_state) & 1 != 0
 }
 
 /// Whether a leaf locks OP_STATE; one that has the TDR to itself need not.

@@ -56,7 +56,7 @@ pub static CONFIGS: [Config; 12] = [
 impl Config {
     /// The identifier of the leaf as in CPUID_CONFIG_LEAVES: leaf in bits 31:0, sub-leaf in 63:32.
     pub fn id(&self) -> u64 {
-        u64::from(self.leaf) | u64::from(self.subleaf) << 32
+        u64::from(self.leaf) | (u64::from(self.subleaf) << 32)
     }
 }
 
@@ -64,9 +64,9 @@ impl Config {
 pub fn pair(registers: &Registers, element: u32) -> u64 {
     let [eax, ebx, ecx, edx] = *registers;
     if element % 2 == 0 {
-        u64::from(eax) | u64::from(ebx) << 32
+        u64::from(eax) | (u64::from(ebx) << 32)
     } else {
-        u64::from(ecx) | u64::from(edx) << 32
+        u64::from(ecx) | (u64::from(edx) << 32)
     }
 }
 
@@ -195,8 +195,8 @@ pub static VALUES: [Value; 64] = [
 /// Bit 0 selects the element, bits 7:1 are the sub-leaf, bit 8 says that there is none, bits 15:9 are the leaf's
 /// bits 6:0 and bit 16 its bit 31. A leaf without sub-leaves may be asked for with sub-leaf 0, too.
 pub fn element(code: u32) -> Option<u32> {
-    let leaf = code >> 9 & 0x7F | (code >> 16 & 1) << 31;
-    let subleaf = match code >> 1 & 0xFF {
+    let leaf = (code >> 9) & 0x7F | (((code >> 16) & 1) << 31);
+    let subleaf = match (code >> 1) & 0xFF {
         0xFF => NO_SUBLEAF,
         subleaf if subleaf < 0x80 => subleaf,
         _ => return None,

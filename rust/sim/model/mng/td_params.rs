@@ -98,8 +98,8 @@ impl<'a, P: Platform> TdParams<'a, P> {
         let word = self.word(offset::MAX_VCPUS);
         let (max_vcpus, l2_vms, msr_config, reserved) = (
             word & 0xFFFF,
-            word >> 16 & 0xFF,
-            word >> 24 & 0xFF,
+            (word >> 16) & 0xFF,
+            (word >> 24) & 0xFF,
             word >> 32,
         );
         check(max_vcpus != 0, Operand::MAX_VCPUS)?;
@@ -198,7 +198,7 @@ impl<'a, P: Platform> TdParams<'a, P> {
         let (mut multiplier, mut rest) = (hz / native, hz % native);
         for _ in 0..3 {
             rest <<= 16;
-            multiplier = multiplier << 16 | rest / native;
+            multiplier = (multiplier << 16) | (rest / native);
             rest %= native;
         }
         let now = (u128::from(self.cx.p.tsc()) * u128::from(multiplier)) >> 48;
@@ -280,7 +280,7 @@ impl<'a, P: Platform> TdParams<'a, P> {
         const START: u32 = 576;
         const COMPONENTS: u32 = 19;
         let mut next = START;
-        for component in (2..COMPONENTS).filter(|component| xfam >> component & 1 != 0) {
+        for component in (2..COMPONENTS).filter(|component| (xfam >> component) & 1 != 0) {
             let [size, _, flags, _] = self.cx.cpuid(0xD, component);
             if flags & 2 != 0 {
                 next = next.next_multiple_of(64);

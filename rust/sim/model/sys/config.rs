@@ -79,7 +79,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
 /// Packs indexes into the details of a status, the first into the lowest byte.
 fn at(status: Status, indexes: [u64; 3]) -> Status {
     let [i, j, k] = indexes;
-    status.with_detail((i | j << 8 | k << 16) as u32)
+    status.with_detail((i | (j << 8) | (k << 16)) as u32)
 }
 
 /// Reads TDMR_INFO `index` of the array, checks it, and appends it to the table.

@@ -46,8 +46,8 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
             break;
         }
         let header = field.id.into_raw()
-            | u64::from(field.fields.wrapping_sub(1)) << FieldId::LAST_FIELD_SHIFT
-            | u64::from(field.elements.wrapping_sub(1)) << FieldId::LAST_ELEMENT_SHIFT;
+            | (u64::from(field.fields.wrapping_sub(1)) << FieldId::LAST_FIELD_SHIFT)
+            | (u64::from(field.elements.wrapping_sub(1)) << FieldId::LAST_ELEMENT_SHIFT);
         cx.p.store(buffer + used, header);
         used += 8;
         for index in 0..elements {
@@ -56,7 +56,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         }
         sequences += 1;
     }
-    cx.p.store(buffer, used | sequences << 16);
+    cx.p.store(buffer, used | (sequences << 16));
     if args.r8 == NULL_ID {
         Ok(())
     } else {
