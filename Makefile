@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0
+# The front door for people. The kernel's build uses Kbuild, not this file.
+
+# What may be given on the command line, for the tools
+export LINUX MACHINE BACKEND DEBIAN_MIRROR
+
+.PHONY: help run test bench kernel check shell clean distclean
+.NOTPARALLEL:
+
+help:
+	@cat tools/help.txt
+
+run test bench kernel check shell clean distclean:
+	@tools/front.sh $@

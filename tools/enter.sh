@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# enter.sh TOP CACHE ROOT LINUX COMMAND...: run a command in the build root. Runs in a mount namespace of its own, so
+# that nothing stays mounted.
+
+TOP=$1 CACHE=$2 ROOT=$3 LINUX=$4
+shift 4
+. "$TOP/tools/lib.sh"
+
+bind()
+{
+	mkdir -p "$ROOT$2"
+	mount --rbind "$1" "$ROOT$2"
+}
+
+for dir in /proc /sys /dev; do
+	bind $dir $dir
+done
+mount -t tmpfs tmpfs "$ROOT/run"
+mount -t tmpfs tmpfs "$ROOT/tmp"
+mountpoint -q "$ROOT/dev/shm" || mount -t tmpfs tmpfs "$ROOT/dev/shm" || true
+bind "$TOP" $IN_SRC
+bind "$CACHE" $IN_CACHE
+[ -z "$LINUX" ] || bind "$LINUX" $IN_LINUX
+[ ! -d "$TOP/../shared/vectors" ] || bind "$TOP/../shared/vectors" $IN_VECTORS
+
+# The machine's names, certificates and cargo configuration.
+cp -L /etc/resolv.conf /etc/hosts "$ROOT/etc/" 2>/dev/null || true
+if [ -d /usr/local/share/ca-certificates ]; then
+	mkdir -p "$ROOT/usr/local/share/ca-certificates"
+	if [ -n "$(cp -uv /usr/local/share/ca-certificates/*.crt "$ROOT/usr/local/share/ca-certificates/" 2>/dev/null)" ]; then
+		chroot "$ROOT" update-ca-certificates >/dev/null 2>&1
+	fi
+fi
+mkdir -p "$CACHE/cargo"
+if [ -f "$HOME/.cargo/config.toml" ]; then
+	cp "$HOME/.cargo/config.toml" "$CACHE/cargo/config.toml"
+fi
+
+# Only what is meant to pass: a stray CROSS_COMPILE or RUSTFLAGS must not change what is built.
+env=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 CARGO_HOME=$IN_CACHE/cargo
+     RUSTC_BOOTSTRAP=1 TDX_TOP="$TOP" TDX_LINUX="$LINUX")
+for name in TERM CI MACHINE BACKEND http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+	[ -z "${!name-}" ] || env+=("$name=${!name}")
+done
+exec env -i "${env[@]}" chroot "$ROOT" "$@"

@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The front door behind the Makefile: get the rights, make the build root, run tools/cmd/COMMAND.sh in it.
+
+TOP=$(cd "$(dirname "$0")/.." && pwd -P)
+TOOLS=$TOP/tools
+CACHE=${TDX_SEPT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tdx-sept}
+LOGS=$TOP/build/log
+. "$TOOLS/lib.sh"
+. "$TOOLS/versions.sh"
+. "$TOOLS/root.sh"
+
+# The build root needs mounts and several users: root, a user namespace, or sudo.
+get_rights()
+{
+	[ "$(id -u)" = 0 ] && return
+	if type mmdebstrap >/dev/null 2>&1 && in_userns true 2>/dev/null; then
+		in_userns env TDX_SEPT_CACHE="$CACHE" TDX_SEPT_USERNS=1 "$0" "$@"
+		exit
+	elif type sudo >/dev/null 2>&1; then
+		sudo env TDX_SEPT_CACHE="$CACHE" LINUX="${LINUX-}" MACHINE="${MACHINE-}" BACKEND="${BACKEND-}" \
+			DEBIAN_MIRROR="${DEBIAN_MIRROR-}" HOME="$HOME" TERM="${TERM-}" "$0" "$@"
+		exit
+	fi
+	die "no privilege: run make as root, install sudo, or give $(id -un) subuids (/etc/subuid, /etc/subgid) and install" \
+		"the packages uidmap and mmdebstrap"
+}
+
+in_userns()
+{
+	unshare --user --map-auto --map-root-user "$@"
+}
+
+check_disk()
+{
+	local need=12000 have
+	[ -e "$CACHE/obj/.built" ] && need=2000
+	have=$(df --output=avail -BM "$CACHE" | tail -n 1 | tr -dc 0-9)
+	[ "$have" -ge "$need" ] ||
+		die "too little disk: $CACHE needs $need MB, has $have MB; free some, or set XDG_CACHE_HOME to a larger disk"
+}
+
+check_linux()
+{
+	local v
+	[ -n "${LINUX-}" ] || return 0
+	LINUX=$(cd "$LINUX" 2>/dev/null && pwd -P) || die "LINUX: no such directory"
+	[ -f "$LINUX/Makefile" ] && [ -d "$LINUX/arch/x86/kvm" ] || die "LINUX=$LINUX is no kernel tree"
+	v=$(sed -n 's/^VERSION = //p; s/^PATCHLEVEL = /./p' "$LINUX/Makefile" | tr -d '\n')
+	[ "$v" = "$KERNEL_SERIES" ] || die "LINUX=$LINUX is Linux $v, patches/ are for $KERNEL_SERIES: check out v$KERNEL_SERIES"
+}
+
+# One command a checkout at a time; what is shared is locked until it is built (build_done in cmd/).
+lock()
+{
+	exec 8>"$TOP/build/lock" 9>"$CACHE/lock"
+	flock --nonblock 8 || die "another make runs in this checkout: wait for it"
+	flock --nonblock 9 || { say "  waiting for another checkout that is building"; flock 9; }
+	rm -rf "$CACHE"/tmp.*
+}
+
+clean()
+{
+	rm -rf "$TOP/build"
+}
+
+distclean()
+{
+	clean
+	mkdir -p "$CACHE"
+	exec 9>"$CACHE/lock"
+	flock --nonblock 9 || die "another checkout is building in $CACHE: wait for it"
+	rm -rf "$CACHE"
+}
+
+command=$1
+get_rights "$@"
+case $command in
+clean|distclean) "$command"; exit ;;
+esac
+[ -f "$TOOLS/cmd/$command.sh" ] || die "no command '$command': see make help"
+
+mkdir -p "$TOP/build" "$CACHE"
+check_linux
+check_disk
+lock
+make_root
+unshare --mount --propagation private "$TOOLS/enter.sh" "$TOP" "$CACHE" "$ROOT" "${LINUX-}" "$IN_SRC/tools/cmd/$command.sh"

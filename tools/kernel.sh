@@ -1,0 +1,180 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# The kernel: source, patches, configuration, build.
+#
+# The patched source tree and its objects are in the cache and updated in place, so that a change of a patch rebuilds only
+# what depends on it. A stamp, taken away before a change and written after it, tells whether they are complete.
+
+# Sets KERNEL_SRC and KERNEL_OBJ.
+kernel_tree()
+{
+	if [ -n "$TDX_LINUX" ]; then
+		KERNEL_SRC=$IN_LINUX
+		KERNEL_OBJ=$CACHE/obj-$(printf %s "$TDX_LINUX" | hash_of)
+		check_own_tree
+		return
+	fi
+	KERNEL_SRC=$CACHE/linux
+	KERNEL_OBJ=$CACHE/obj
+	local key
+	key=$KERNEL_VERSION-$(hash_files "$TOP/patches")
+	if ! has_stamp "$KERNEL_SRC/.patched" "$key"; then
+		fetch_kernel
+		step "kernel source: unpack and patch" patch update_tree
+		set_stamp "$KERNEL_SRC/.patched" "$key"
+	fi
+}
+
+has_stamp()
+{
+	[ -f "$1" ] && [ "$(cat "$1")" = "$2" ]
+}
+
+set_stamp()
+{
+	printf '%s\n' "$2" >"$1"
+}
+
+fetch_kernel()
+{
+	cached "source-$KERNEL_VERSION" "kernel source: $KERNEL_PACKAGE $KERNEL_VERSION" source download_kernel
+}
+
+download_kernel()
+{
+	local dir=$1
+	cd "$dir"
+	apt-get update
+	if ! apt-get -o APT::Sandbox::User=root download "$KERNEL_PACKAGE=$KERNEL_VERSION"; then
+		die "the Debian archive has no $KERNEL_PACKAGE $KERNEL_VERSION, it has: $(kernel_versions)." \
+			"Put one of these into tools/versions.sh"
+	fi
+	dpkg-deb -x ./*.deb .
+	mv usr/src/linux-source-*.tar.xz linux.tar.xz
+	rm -rf ./*.deb usr
+}
+
+kernel_versions()
+{
+	apt-cache madison '^linux-source-[0-9.]*$' | awk '{ printf "%s%s %s", s, $1, $3; s = ", " } END { if (!NR) printf "none (is the network up?)" }'
+}
+
+unpack_patched()
+{
+	local dir=$1
+	mkdir -p "$dir"
+	tar -xf "$CACHE/source-$KERNEL_VERSION/linux.tar.xz" -C "$dir" --strip-components=1
+	local patch
+	cd "$dir"
+	for patch in "$TOP"/patches/*.patch; do
+		[ -e "$patch" ] || continue
+		git apply --whitespace=nowarn "$patch" ||
+			die "patches/$(basename "$patch") does not apply to $KERNEL_PACKAGE $KERNEL_VERSION: rebase it"
+	done
+	ln -s $IN_SRC drivers/virt/coco/tdx-sept
+}
+
+update_tree()
+{
+	local new=$CACHE/tmp.linux
+	unpack_patched "$new"
+	rm -f "$KERNEL_SRC/.patched"
+	if [ -e "$KERNEL_SRC" ]; then
+		# Times of files that did not change stay, those that did get the time of now.
+		rsync -rlp --checksum --delete "$new/" "$KERNEL_SRC/"
+		rm -rf "$new"
+	else
+		mv "$new" "$KERNEL_SRC"
+	fi
+}
+
+# The user's tree is the user's: it is looked at, not changed.
+check_own_tree()
+{
+	local all=$BUILD/series.patch link=drivers/virt/coco/tdx-sept
+	cat "$TOP"/patches/*.patch >"$all"
+	cd "$KERNEL_SRC"
+	if ! applied_or_not --reverse "$all"; then
+		applied_or_not "$all" || die "patches/ do not apply to $TDX_LINUX: use v$KERNEL_SERIES, or rebase them"
+		die "the tree has not got our patches yet: git -C $TDX_LINUX am $TDX_TOP/patches/*.patch"
+	fi
+	[ -L $link ] && [ "$(readlink $link)" = "$TDX_TOP" ] ||
+		die "the tree has no link to this directory yet: ln -sfn $TDX_TOP $TDX_LINUX/$link"
+	[ ! -e .config ] && [ ! -e include/config ] ||
+		die "$TDX_LINUX was built in place: make mrproper there, or use a git worktree of it"
+	cd "$TOP"
+}
+
+applied_or_not()
+{
+	GIT_DIR=/nonexistent git apply --check --whitespace=nowarn "$@" 2>/dev/null
+}
+
+kmake()
+{
+	make -C "$KERNEL_SRC" O="$KERNEL_OBJ" LLVM=1 KBUILD_BUILD_USER=tdx-sept KBUILD_BUILD_HOST=tdx-sept -j"$(nproc)" "$@"
+}
+
+configure_kernel()
+{
+	local missing=
+	kmake tinyconfig
+	"$KERNEL_SRC/scripts/kconfig/merge_config.sh" -m -O "$KERNEL_OBJ" "$KERNEL_OBJ/.config" "$TOP/kernel.config"
+	kmake olddefconfig
+	missing=$(missing_options)
+	[ -z "$missing" ] || die "the kernel does not take these lines of kernel.config: $missing"
+}
+
+missing_options()
+{
+	local line
+	grep -E '^CONFIG_' "$TOP/kernel.config" | while read -r line; do
+		case $line in
+		*=n) ! grep -qE "^${line%=n}=" "$KERNEL_OBJ/.config" || printf '%s ' "$line" ;;
+		*) grep -qxF "$line" "$KERNEL_OBJ/.config" || printf '%s ' "$line" ;;
+		esac
+	done
+}
+
+# What of this checkout goes into the kernel.
+kernel_inputs()
+{
+	(cd "$TOP"; hash_files Kbuild Kconfig kernel.config rust patches)
+}
+
+build_kernel()
+{
+	kmake bzImage modules headers
+	rm -rf "$KERNEL_OBJ/modules"
+	kmake INSTALL_MOD_PATH="$KERNEL_OBJ/modules" INSTALL_MOD_STRIP=1 modules_install
+}
+
+# The kernel of this checkout; copies what a machine needs to OUT, so that another checkout may build then.
+make_kernel()
+{
+	kernel_tree
+	mkdir -p "$KERNEL_OBJ"
+
+	local inputs config
+	inputs=$(kernel_inputs)
+	config=$(cat "$TOP/kernel.config" "$TOP/Kconfig" "$TOOLS/kernel.sh" <(hash_files "$TOP/patches") | hash_of)
+
+	# Times of files say nothing across checkouts.
+	if ! has_stamp "$KERNEL_OBJ/.checkout" "$TDX_TOP"; then
+		rm -rf "$KERNEL_OBJ/drivers/virt/coco/tdx-sept" "$KERNEL_OBJ/.built"
+		set_stamp "$KERNEL_OBJ/.checkout" "$TDX_TOP"
+	fi
+	if ! has_stamp "$KERNEL_OBJ/.configured" "$config"; then
+		rm -f "$KERNEL_OBJ/.built" "$KERNEL_OBJ/.configured"
+		step "kernel: configure" config configure_kernel
+		set_stamp "$KERNEL_OBJ/.configured" "$config"
+	fi
+	if [ -n "$TDX_LINUX" ] || ! has_stamp "$KERNEL_OBJ/.built" "$inputs"; then
+		rm -f "$KERNEL_OBJ/.built"
+		step "kernel: build" kernel build_kernel
+		set_stamp "$KERNEL_OBJ/.built" "$inputs"
+	fi
+	mkdir -p "$OUT"
+	cp -u "$KERNEL_OBJ/arch/x86/boot/bzImage" "$OUT/"
+	rsync -a --delete "$KERNEL_OBJ/modules/lib/modules/" "$OUT/modules/"
+}

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# What all tools share: messages, steps with a log, the cache.
+
+set -euo pipefail
+
+# Where things are seen inside of the build root. Fixed, so that checkouts can share one kernel tree.
+IN_SRC=/src			# this checkout
+IN_CACHE=/cache			# the cache directory
+IN_LINUX=/linux			# the tree named by LINUX=
+IN_VECTORS=/vectors		# recorded TDX module answers, where they lie beside the checkout
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+# The one clear line of a failure.
+die()
+{
+	printf 'tdx-sept: %s\n' "$*" >&2
+	exit 1
+}
+
+hash_of()
+{
+	sha256sum | cut -c1-12
+}
+
+# Names and content of all files in some places, as one hash.
+hash_files()
+{
+	find "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | hash_of
+}
+
+# step TITLE LOG COMMAND...: one line on the screen with the elapsed time, the rest in a log.
+step()
+{
+	local title=$1 log=$LOGS/$2.log rc begin=$EPOCHREALTIME
+	shift 2
+
+	mkdir -p "$LOGS"
+	[ -t 1 ] && printf '  %-56s ' "$title ..."
+
+	# Not as a condition: `set -e` must hold in the command.
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	rc=$?
+	set -e
+
+	[ -t 1 ] && printf '\r'
+	printf '  %-56s %6.1f s%s\n' "$title" "$(elapsed "$begin")" "$([ $rc = 0 ] || echo '  FAILED')"
+	[ $rc = 0 ] && return
+
+	if tail -n 1 "$log" | grep -q '^tdx-sept: '; then
+		tail -n 1 "$log" >&2
+	else
+		tail -n 25 "$log" | sed 's/^/    | /' >&2
+	fi
+	say "tdx-sept: $title failed, see build/log/$(basename "$log")" >&2
+	exit 1
+}
+
+elapsed()
+{
+	awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'
+}
+
+# cached NAME TITLE LOG COMMAND...: make the directory $CACHE/NAME once. The command fills the directory that it gets
+# as its last argument; that one takes its name only when it is complete.
+cached()
+{
+	local dir=$CACHE/$1 tmp=$CACHE/tmp.$1 title=$2 log=$3
+	shift 3
+
+	[ -e "$dir" ] && return
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+	step "$title" "$log" "$@" "$tmp"
+	mv -T "$tmp" "$dir"
+}
