@@ -70,52 +70,32 @@ static bool from_backend(const char *record)
 	return !strcmp(caller, "backend");
 }
 
-/* Bit 63 of a completion status is ERROR. */
-static bool failed(const char *record)
-{
-	return sim_number(record, "status") >> 63;
-}
-
-static struct sim_call *call_of(struct sim_calls *calls, const char *leaf, bool backend)
-{
-	for (int i = 0; i < calls->nr; i++)
-		if (calls->call[i].backend == backend && !strcmp(calls->call[i].leaf, leaf))
-			return &calls->call[i];
-	return NULL;
-}
-
-static void count_calls(const char *record, void *arg)
+static void note_calls(const char *record, void *arg)
 {
 	struct sim_calls *calls = arg;
-	struct sim_call *call;
-	char leaf[32];
+	struct sim_call *call = &calls->call[calls->nr];
 
-	sim_text(record, "leaf", leaf, sizeof(leaf));
-	call = call_of(calls, leaf, from_backend(record));
-	if (!call) {
-		if (calls->nr == sizeof(calls->call) / sizeof(calls->call[0]))
-			return;
-		call = &calls->call[calls->nr++];
-		*call = (struct sim_call) { .backend = from_backend(record) };
-		strcpy(call->leaf, leaf);
-	}
-	if (failed(record))
-		call->failed += sim_number(record, "count");
-	else
-		call->ok += sim_number(record, "count");
+	if (calls->nr == sizeof(calls->call) / sizeof(calls->call[0]))
+		return;
+	calls->nr++;
+	sim_text(record, "leaf", call->leaf, sizeof(call->leaf));
+	call->backend = from_backend(record);
+	call->failed = sim_number(record, "failed");
+	call->ok = sim_number(record, "calls") - call->failed;
 }
 
 int sim_calls(struct sim_calls *calls)
 {
 	calls->nr = 0;
-	return sim_for_each("calls", count_calls, calls);
+	return sim_for_each("calls", note_calls, calls);
 }
 
 struct sim_call sim_calls_of(const struct sim_calls *calls, const char *leaf, bool backend)
 {
-	const struct sim_call *call = call_of((struct sim_calls *)calls, leaf, backend);
-
-	return call ? *call : (struct sim_call) { .backend = backend };
+	for (int i = 0; i < calls->nr; i++)
+		if (calls->call[i].backend == backend && !strcmp(calls->call[i].leaf, leaf))
+			return calls->call[i];
+	return (struct sim_call) { .backend = backend };
 }
 
 struct sim_call sim_calls_since(const struct sim_calls *before, const char *leaf, bool backend)
@@ -131,13 +111,14 @@ struct sim_call sim_calls_since(const struct sim_calls *before, const char *leaf
 	return is;
 }
 
+/* The first line of the log is about the log. */
 static void note_next(const char *record, void *arg)
 {
-	if (find_value(record, "seq"))
-		*(__u64 *)arg = sim_number(record, "seq") + 1;
+	if (find_value(record, "next"))
+		*(__u64 *)arg = sim_number(record, "next");
 }
 
-/* The sequence number that the next call will have, or that of the oldest call if there was none. */
+/* The sequence number that the next call will have. */
 __u64 sim_log_next(void)
 {
 	__u64 next = 0;
@@ -227,7 +208,7 @@ static void note_td(const char *record, void *arg)
 	if (list->nr == list->max)
 		return;
 	td = &list->tds[list->nr++];
-	td->tdr_pfn = sim_number(record, "tdr");
+	td->tdr_pfn = sim_number(record, "td") >> 12;
 	td->hkid = sim_number(record, "hkid");
 	td->vcpus = sim_number(record, "vcpus");
 	sim_text(record, "op_state", td->op_state, sizeof(td->op_state));
@@ -257,29 +238,23 @@ static __u64 max(__u64 a, __u64 b)
 	return a > b ? a : b;
 }
 
-/* Sizes of entries by level: each level has 9 bits of the GPA. */
-static unsigned int level_shift(unsigned int level)
-{
-	return 12 + 9 * level;
-}
-
 static void count_pages(const char *record, void *arg)
 {
 	struct page_search *search = arg;
 	struct sim_pages *pages = search->pages;
-	__u64 start = max(sim_number(record, "gpa"), search->gpa);
-	__u64 end = min(sim_number(record, "end"), search->end);
+	__u64 gpa = sim_number(record, "gpa");
+	__u64 start = max(gpa, search->gpa);
+	__u64 end = min(gpa + sim_number(record, "size"), search->end);
 	unsigned int level = sim_number(record, "level");
 	char state[32];
 
-	if (sim_number(record, "tdr") != search->tdr_pfn || start >= end || level > 4)
+	if (sim_number(record, "td") >> 12 != search->tdr_pfn || start >= end || level > 4)
 		return;
 
 	sim_text(record, "state", state, sizeof(state));
 	if (!strncmp(state, "NL_", 3)) {
-		if (!pages->tables[level])
+		if (!pages->tables[level]++)
 			pages->first_table_pfn[level] = sim_number(record, "pfn");
-		pages->tables[level] += max((end - start) >> level_shift(level), 1);
 	} else if (!strcmp(state, "MAPPED")) {
 		pages->mapped += (end - start) >> 12;
 	} else if (!strcmp(state, "PENDING")) {
@@ -306,8 +281,8 @@ static void find_pfn(const char *record, void *arg)
 	struct pfn_search *search = arg;
 	__u64 start = sim_number(record, "gpa");
 
-	if (sim_number(record, "tdr") == search->tdr_pfn && !sim_number(record, "level") &&
-	    start <= search->gpa && search->gpa < sim_number(record, "end"))
+	if (sim_number(record, "td") >> 12 == search->tdr_pfn && !sim_number(record, "level") &&
+	    start <= search->gpa && search->gpa < start + sim_number(record, "size"))
 		search->pfn = sim_number(record, "pfn") + ((search->gpa - start) >> 12);
 }
 
@@ -333,23 +308,23 @@ static void add_text(struct text *text, const char *record)
 	text->nr++;
 }
 
-/* Pages that TDX never had, or that the host marked as reserved in the TDMRs, are no TD's. */
+/* Sums by type. Pages that TDX does not have, or that are reserved areas of the TDMRs, are no TD's. */
 static void note_page_type(const char *record, void *arg)
 {
 	char type[32];
 
 	sim_text(record, "type", type, sizeof(type));
-	if (sim_number(record, "count") && strcmp(type, "PT_NDA") && strcmp(type, "PT_RSVD"))
+	if (sim_number(record, "pages") && strcmp(type, "PT_NDA") && strcmp(type, "PT_RSVD"))
 		add_text(arg, record);
 }
 
-/* The module's own KeyID stays in use until the next boot. */
+/* KeyIDs in use. One is the TDX module's own until the next boot. */
 static void note_keyid(const char *record, void *arg)
 {
 	char state[32];
 
 	sim_text(record, "state", state, sizeof(state));
-	if (strcmp(state, "FREE") && strcmp(state, "GLOBAL"))
+	if (strcmp(state, "HKID_RESERVED"))
 		add_text(arg, record);
 }
 
@@ -375,7 +350,7 @@ static void count_type(const char *record, void *arg)
 
 	sim_text(record, "type", type, sizeof(type));
 	if (!strcmp(type, count->type))
-		count->count += sim_number(record, "count");
+		count->count += sim_number(record, "pages");
 }
 
 __u64 sim_pamt_pages(const char *type)

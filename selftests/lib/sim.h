@@ -48,7 +48,7 @@ int sim_td_calls(__u64 since, __u64 tdr_pfn, struct sim_td_calls *calls);
 /* The completion status of the last call of a leaf since sim_log_next() gave @since; -1 if there was none. */
 int sim_last_status(__u64 since, const char *leaf, __u64 *status);
 
-/* TDs that exist. */
+/* TDs that exist, found by their roots in the PAMT. */
 struct sim_td {
 	__u64 tdr_pfn;
 	unsigned int hkid, vcpus;
