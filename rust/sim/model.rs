@@ -29,6 +29,9 @@ pub mod tdvps;
 pub mod vp;
 pub mod wbt;
 
+#[cfg(test)]
+mod tests;
+
 use crate::abi::{
     Args,
     Leaf,

@@ -121,11 +121,11 @@ const MAX_EXTENDED_LEAF: u32 = 0x8000_0008;
 /// The leaves of CPUID_VALUES in the order of the field.
 ///
 /// A TD has no VMX (1.ECX[5]), SMX (6), SGX (7.EBX[2]) and no machine-dependent monitor (1.ECX[3]) unless
-/// configured; it has x2APIC, TSC deadline and a hypervisor.
+/// configured; it has x2APIC and a hypervisor.
 #[rustfmt::skip]
 pub static VALUES: [Value; 64] = [
     bits(0x0, NO_SUBLEAF, [0, u32::MAX, u32::MAX, u32::MAX], [MAX_LEAF, 0, 0, 0]),
-    bits(0x1, NO_SUBLEAF, [0, 0x0000_FF00, 0x76FA_3217, 0x0783_FBFF], [0, 0, 0x8120_0000, 0]),
+    bits(0x1, NO_SUBLEAF, [0, 0x0000_FF00, 0x76FA_3217, 0x0783_FBFF], [0, 0, 0x8020_0000, 0]),
     native(0x2, NO_SUBLEAF),
     zero(0x3, NO_SUBLEAF),
     native(0x4, 0),

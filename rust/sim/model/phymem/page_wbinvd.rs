@@ -21,6 +21,5 @@ use crate::{
 /// through all KeyIDs here.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let pa = cx.without_keyid(args.rcx);
-    pamt::page(cx, Operand::RCX, pa, PageType::Nda, Mode::Shared)?;
-    Ok(())
+    pamt::page(cx, Operand::RCX, pa, PageType::Nda, Mode::Shared).map(drop)
 }
