@@ -14,6 +14,22 @@ extern crate kernel as pin_init;
 #[path = "../../rust"]
 mod pure {
     pub mod abi;
+    pub mod seamcall;
+    pub mod sept;
+    pub mod sim {
+        pub mod model;
+    }
+    pub mod tdh;
 }
 
-pub use pure::abi;
+pub mod cpuid;
+pub mod layout;
+pub mod platform;
+
+pub use pure::{
+    abi,
+    seamcall,
+    sept,
+    sim,
+    tdh, //
+};

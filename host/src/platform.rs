@@ -2,16 +2,20 @@
 
 //! A machine for the simulated TDX module on the build host.
 //!
-//! [`Machine`] is the hardware that all logical processors share: physical memory, the clock, the random source and the
-//! key engine. [`Machine::cpu`] gives one logical processor of it, which is what the model runs on. Memory is sparse, so
-//! that gigabytes of it cost nothing until they are written; addresses beyond its end read zero, drop writes and are
-//! counted, because only a wrong address takes the model there.
+//! [`Machine`] is the hardware that all logical processors share: physical memory, the clock, the
+//! random source and the key engine. [`Machine::cpu`] gives one logical processor of it, which is
+//! what the model runs on. Memory is sparse, so that gigabytes of it cost nothing until they are
+//! written; addresses beyond its end read zero, drop writes and are counted, because only a wrong
+//! address takes the model there.
 
-use crate::sim::model::platform::{
-    Config,
-    KeyError,
-    Lp,
-    Platform, //
+use crate::{
+    cpuid,
+    sim::model::platform::{
+        Config,
+        KeyError,
+        Lp,
+        Platform, //
+    }, //
 };
 use std::sync::{
     atomic::{
@@ -86,13 +90,18 @@ impl Ram {
 
     fn load(&self, pa: u64) -> u64 {
         let index = Self::index(pa);
-        self.written(pa).map_or(0, |page| page[index].load(Ordering::Acquire))
+        self.written(pa)
+            .map_or(0, |page| page[index].load(Ordering::Acquire))
     }
 
     fn store(&self, pa: u64, value: u64) {
         let index = Self::index(pa);
         // Memory that nobody wrote reads zero, so that clearing it need not allocate it.
-        if let Some(page) = if value == 0 { self.written(pa) } else { self.page(pa) } {
+        if let Some(page) = if value == 0 {
+            self.written(pa)
+        } else {
+            self.page(pa)
+        } {
             page[index].store(value, Ordering::Release);
         }
     }
@@ -117,7 +126,9 @@ impl Clone for Ram {
 
 /// The hardware that the logical processors share.
 pub struct Machine {
+    /// The platform as the BIOS and the CPU describe it.
     pub config: Config,
+    /// Physical memory.
     pub ram: Ram,
     clock: AtomicU64,
     random: AtomicU64,
@@ -129,7 +140,8 @@ pub struct Machine {
     pub pconfig: AtomicU64,
 }
 
-/// PCONFIG's code for a key table that another logical processor is using (SDM, PCONFIG: DEVICE_BUSY).
+/// PCONFIG's code for a key table that another logical processor is using (SDM, PCONFIG:
+/// DEVICE_BUSY).
 const PCONFIG_DEVICE_BUSY: u64 = 5;
 
 impl Machine {
@@ -194,7 +206,9 @@ impl Platform for Cpu<'_> {
     fn cmpxchg(&self, pa: u64, old: u64, new: u64) -> Result<u64, u64> {
         let index = Ram::index(pa);
         match self.machine.ram.page(pa) {
-            Some(page) => page[index].compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire),
+            Some(page) => {
+                page[index].compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
+            }
             None if old == 0 => Ok(0),
             None => Err(0),
         }
@@ -222,7 +236,11 @@ impl Platform for Cpu<'_> {
         }
         // SplitMix64: a fixed stream, so that every run is the same.
         const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.machine.random.fetch_add(GAMMA, Ordering::Relaxed).wrapping_add(GAMMA);
+        let mut z = self
+            .machine
+            .random
+            .fetch_add(GAMMA, Ordering::Relaxed)
+            .wrapping_add(GAMMA);
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         Some(z ^ z >> 31)
@@ -230,6 +248,10 @@ impl Platform for Cpu<'_> {
 
     fn tsc(&self) -> u64 {
         self.machine.clock.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        cpuid::read(leaf, subleaf)
     }
 
     fn lp(&self) -> Lp {

@@ -10,10 +10,7 @@ use serde::{
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{
-        BufReader,
-        Read, //
-    },
+    io::BufReader,
     path::Path, //
 };
 
@@ -24,8 +21,12 @@ pub struct Hex(pub u64);
 impl<'de> Deserialize<'de> for Hex {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&str>::deserialize(deserializer)?;
-        let digits = text.strip_prefix("0x").ok_or_else(|| D::Error::custom("no 0x"))?;
-        u64::from_str_radix(digits, 16).map(Hex).map_err(D::Error::custom)
+        let digits = text
+            .strip_prefix("0x")
+            .ok_or_else(|| D::Error::custom("no 0x"))?;
+        u64::from_str_radix(digits, 16)
+            .map(Hex)
+            .map_err(D::Error::custom)
     }
 }
 
@@ -104,16 +105,16 @@ pub struct Record {
     pub peek: Option<Memory>,
     pub lock: Option<Lock>,
     pub hw: Option<Hardware>,
-    pub note: Option<String>,
 }
 
 /// The events of the xz-compressed trace at `path`, with the text they were read from.
 pub fn read(path: &Path) -> Vec<(String, Record)> {
-    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let mut text = String::new();
-    xz2::read::XzDecoder::new(BufReader::new(file))
-        .read_to_string(&mut text)
-        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let fail = |e: &dyn std::fmt::Display| -> ! { panic!("{}: {e}", path.display()) };
+    let file = File::open(path).unwrap_or_else(|e| fail(&e));
+    let mut text = Vec::new();
+    lzma_rs::xz_decompress(&mut BufReader::new(file), &mut text)
+        .unwrap_or_else(|e| fail(&format!("{e:?}")));
+    let text = String::from_utf8(text).unwrap_or_else(|e| fail(&e));
     text.lines()
         .zip(1..)
         .map(|(line, number)| match serde_json::from_str(line) {

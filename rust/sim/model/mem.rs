@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TDH.MEM leaves: the private memory of a TD and its secure EPT.
+
+mod debug;
+pub mod page_add;
+pub mod page_aug;
+pub mod page_demote;
+pub mod page_promote;
+pub mod page_relocate;
+pub mod page_remove;
+pub mod range_block;
+pub mod range_unblock;
+pub mod rd;
+pub mod sept_add;
+pub mod sept_rd;
+pub mod sept_remove;
+pub mod target;
+pub mod track;
+pub mod wr;
+
+use crate::abi::Args;
+
+/// R8 to R11 where they hold pages of secure EPTs of L2 VMs: there is none.
+const NO_PAGE: u64 = u64::MAX;
+
+/// Returns no pages of L2 VMs in R9 to R11: no TD of the model has any.
+fn no_l2_pages(args: &mut Args) {
+    (args.r9, args.r10, args.r11) = (NO_PAGE, NO_PAGE, NO_PAGE);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TDH.MEM.PAGE.ADD: adds a page with content to a TD that is being built, and measures its
+//! address.
+
+use super::{
+    super::{
+        lock::Mode,
+        mrtd,
+        pamt,
+        platform::Platform,
+        sept::{
+            self,
+            permission,
+            Sept, //
+        },
+        td::Td,
+        Completion,
+        Ctx, //
+    },
+    target::{
+        check_gpa,
+        walk,
+        Levels, //
+    },
+};
+use crate::abi::{
+    sept::{
+        Entry,
+        State, //
+    },
+    Args,
+    Leaf,
+    Level,
+    Operand,
+    PageType,
+    Pfn,
+    Status, //
+};
+
+/// RCX: GPA and level 0. RDX: TDR. R8: page. R9: source page.
+#[inline(never)]
+pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
+    let (word, tdr) = (args.rcx, args.rdx);
+    (args.rcx, args.rdx) = (0, 0);
+
+    let td = Td::open(cx, Leaf::MemPageAdd, Operand::RDX, tdr, Mode::Exclusive)?;
+    let (gpa, level) = check_gpa(&td, word, Levels::new(Level::K4, Level::K4))?;
+    // The TD is locked as a whole: no lock of the tree or the entry is needed.
+    let slot = walk(cx, args, &Sept::of(cx, &td)?, gpa, level)?;
+    let entry = slot.load();
+    if !permission::allows(Leaf::MemPageAdd, sept::state(entry)?) {
+        let status = Status::EPT_ENTRY_STATE_INCORRECT.with(Operand::RCX);
+        return sept::fail(args, entry, level, status);
+    }
+    let source = cx.check_shared_hpa(Operand::R9, args.r9, Level::K4.size())?;
+    let page = pamt::page(cx, Operand::R8, args.r8, PageType::Nda, Mode::Exclusive)?;
+    let pfn = Pfn::from_pa(args.r8).ok_or(Status::OPERAND_INVALID.with(Operand::R8))?;
+
+    cx.p.copy_page(pfn.pa(), source);
+    page.entry().set(PageType::Reg, tdr);
+    page.entry().set_bepoch(0);
+    slot.store(Entry::new(State::Mapped, pfn));
+    mrtd::add_page(cx.p, &td.tdcs, gpa);
+    td.tdr.add_children(level.pages());
+    Ok(())
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TDH.MEM.RANGE.BLOCK: takes the guest's access away, as the first step of any change to what is
+//! mapped.
+
+use super::{
+    super::{
+        lock::Mode,
+        platform::Platform,
+        sept,
+        td::Td,
+        tdcs::fields,
+        Completion,
+        Ctx, //
+    },
+    target::{
+        Levels,
+        Target, //
+    },
+};
+use crate::abi::{
+    sept::Entry,
+    Args,
+    Leaf,
+    Level,
+    Operand,
+    Status, //
+};
+
+/// RCX: GPA and level. RDX: TDR.
+#[inline(never)]
+pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
+    let (word, tdr) = (args.rcx, args.rdx);
+    (args.rcx, args.rdx) = (0, 0);
+
+    let td = Td::open(cx, Leaf::MemRangeBlock, Operand::RDX, tdr, Mode::Shared)?;
+    let levels = Levels::to_root(Level::K4);
+    let target = Target::find(cx, args, td, word, levels, Mode::Exclusive)?;
+    if sept::state(target.entry())?.is_blocked() {
+        return target.fail(args, Status::GPA_RANGE_ALREADY_BLOCKED);
+    }
+    let state = target.check_state(args, Leaf::MemRangeBlock)?;
+
+    // The epoch is kept with what is blocked; this write takes no lock of it.
+    let (pfn, page) = target.mapped(cx, state)?;
+    page.set_bepoch(target.td.tdcs.get(fields::TD_EPOCH));
+    target.set(Entry::new(sept::blocked(state), pfn));
+    Ok(())
+}

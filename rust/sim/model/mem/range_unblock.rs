@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TDH.MEM.RANGE.UNBLOCK: gives the guest its access back.
+
+use super::{
+    super::{
+        lock::Mode,
+        platform::Platform,
+        sept::{
+            tracking,
+            unblocked, //
+        },
+        td::Td,
+        Completion,
+        Ctx, //
+    },
+    target::{
+        Levels,
+        Target, //
+    },
+};
+use crate::abi::{
+    sept::Entry,
+    Args,
+    Leaf,
+    Level,
+    Operand,
+    Status, //
+};
+
+/// RCX: GPA and level. RDX: TDR.
+#[inline(never)]
+pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
+    let (word, tdr) = (args.rcx, args.rdx);
+    (args.rcx, args.rdx) = (0, 0);
+
+    let td = Td::open(cx, Leaf::MemRangeUnblock, Operand::RDX, tdr, Mode::Shared)?;
+    let levels = Levels::to_root(Level::K4);
+    let target = Target::find(cx, args, td, word, levels, Mode::Exclusive)?;
+    let state = target.check_state(args, Leaf::MemRangeUnblock)?;
+    let (pfn, page) = target.mapped(cx, state)?;
+    if tracking::is_needed(&target.td) && !tracking::is_done(&target.td, page.bepoch()) {
+        return Err(Status::TLB_TRACKING_NOT_DONE.with(Operand::SEPT_TREE));
+    }
+
+    target.set(Entry::new(unblocked(state), pfn));
+    Ok(())
+}

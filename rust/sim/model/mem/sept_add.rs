@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TDH.MEM.SEPT.ADD: adds a table page to the secure EPT.
+
+use super::{
+    super::{
+        lock::Mode,
+        pamt,
+        platform::Platform,
+        td::Td,
+        Completion,
+        Ctx, //
+    },
+    target::{
+        Levels,
+        Target, //
+    },
+    NO_PAGE, //
+};
+use crate::abi::{
+    sept::{
+        Entry,
+        State, //
+    },
+    Args,
+    Leaf,
+    Level,
+    Operand,
+    PageType,
+    Pfn,
+    Status, //
+};
+
+/// RDX: use what exists.
+const ALLOW_EXISTING: u64 = 1;
+/// RDX: bits that have to be 0.
+const RESERVED: u64 = 0xFFE | u64::MAX << 52;
+/// Version 1, R8 to R11 in the output: the page was not used.
+const UNUSED: u64 = 1 << 63;
+
+/// RCX: GPA and level of the entry that will point to the page. RDX: TDR, and [`ALLOW_EXISTING`] in
+/// bit 0. R8: page; version 1, R9 to R11: pages for the secure EPTs of L2 VMs.
+#[inline(never)]
+pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
+    let (word, tdr) = (args.rcx, args.rdx);
+    (args.rcx, args.rdx) = (0, 0);
+    cx.check_version()?;
+    if tdr & RESERVED != 0 {
+        return Err(Status::OPERAND_INVALID.with(Operand::RDX));
+    }
+    let (tdr, allow_existing) = (tdr & !ALLOW_EXISTING, tdr & ALLOW_EXISTING != 0);
+
+    let td = Td::open(cx, Leaf::MemSeptAdd, Operand::RDX, tdr, Mode::Shared)?;
+    let levels = Levels::to_root(Level::M2);
+    let target = Target::find(cx, args, td, word, levels, Mode::Shared)?;
+    let state = target.check_state(args, Leaf::MemSeptAdd)?;
+    let given = args.r8 != NO_PAGE;
+    if !given && cx.version == 0 {
+        return Err(Status::OPERAND_INVALID.with(Operand::R8));
+    }
+    let exists = state == State::NlMapped;
+    if given == exists && !(exists && allow_existing) {
+        return target.fail(args, Status::EPT_ENTRY_STATE_INCORRECT);
+    }
+    let page = if exists {
+        None
+    } else {
+        let pa = args.r8 & !UNUSED;
+        let page = pamt::page(cx, Operand::R8, pa, PageType::Nda, Mode::Exclusive)?;
+        let pfn = Pfn::from_pa(pa).ok_or(Status::OPERAND_INVALID.with(Operand::R8))?;
+        Some((page, pfn))
+    };
+    if cx.version > 0 {
+        check_no_l2_pages(args)?;
+    }
+
+    if let Some((page, pfn)) = page {
+        cx.p.fill_page(pfn.pa(), Entry::FREE.into_raw());
+        page.entry().set(PageType::Ept, tdr);
+        page.entry().set_bepoch(0);
+        target.set(Entry::new(State::NlMapped, pfn));
+        target.td.tdr.add_children(1);
+        if cx.version > 0 {
+            args.r8 = NO_PAGE;
+        }
+    } else if given && cx.version > 0 {
+        args.r8 |= UNUSED;
+    }
+    Ok(())
+}
+
+/// No TD of the model has L2 VMs that run, so none has a secure EPT to add a page to.
+fn check_no_l2_pages(args: &Args) -> Completion {
+    let pages = [
+        (args.r9, Operand::R9),
+        (args.r10, Operand::R10),
+        (args.r11, Operand::R11),
+    ];
+    for (page, operand) in pages {
+        if page != NO_PAGE {
+            return Err(Status::OPERAND_INVALID.with(operand));
+        }
+    }
+    Ok(())
+}
