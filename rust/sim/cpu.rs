@@ -2,7 +2,10 @@
 
 //! The few instructions that the simulator needs.
 
-use core::arch::asm;
+use core::arch::{
+    asm,
+    x86_64::__cpuid_count, //
+};
 
 /// CR4 bit that allows VMX operation.
 const CR4_VMXE: u64 = 1 << 13;
@@ -16,6 +19,13 @@ pub(super) fn tsc() -> u64 {
         asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags))
     };
     u64::from(high) << 32 | u64::from(low)
+}
+
+/// Reads CPUID: EAX, EBX, ECX and EDX.
+pub(super) fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
+    // SAFETY: All 64-bit CPUs have the instruction, and it only writes to registers.
+    let result = unsafe { __cpuid_count(leaf, subleaf) };
+    [result.eax, result.ebx, result.ecx, result.edx]
 }
 
 /// Whether CR4 allows VMX operation on this CPU.

@@ -243,6 +243,10 @@ impl Platform for Machine<'_> {
         cpu::tsc()
     }
 
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        cpu::cpuid(leaf, subleaf)
+    }
+
     fn lp(&self) -> Lp {
         Lp {
             index: self.cpu,
