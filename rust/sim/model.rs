@@ -282,7 +282,8 @@ impl Module {
             Leaf::SysInit => sys::init::leaf(cx, args),
             Leaf::SysKeyConfig => sys::key_config::leaf(cx),
             Leaf::SysLpInit => sys::lp_init::leaf(cx, args),
-            Leaf::SysLpShutdown => sys::lp_shutdown::leaf(cx),
+            // TDX ABI: TDH.SYS.LP.SHUTDOWN. Module 1.5.01 accepts it at any time and goes on as before.
+            Leaf::SysLpShutdown => Ok(()),
             Leaf::SysRd => sys::rd::leaf(cx, args),
             Leaf::SysRdall => sys::rdall::leaf(cx, args),
             Leaf::SysShutdown => sys::shutdown::leaf(cx, args),

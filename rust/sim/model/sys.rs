@@ -8,7 +8,6 @@ pub mod info;
 pub mod init;
 pub mod key_config;
 pub mod lp_init;
-pub mod lp_shutdown;
 pub mod rd;
 pub mod rdall;
 pub mod shutdown;
