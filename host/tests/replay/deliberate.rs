@@ -4,29 +4,80 @@
 
 use crate::trace::Record;
 
-/// A register that a leaf returns and that is not compared.
-pub struct Rule {
+/// Metadata fields whose values are not compared. Whether they can be read is.
+struct Rule {
     leaf: &'static str,
-    /// Field identifiers in RDX without context and size; empty for all.
-    fields: &'static [u64],
-    /// The register.
-    pub register: &'static str,
-    /// Why it is not compared.
-    pub reason: &'static str,
+    /// Which fields; the identifiers are those of the first element, without context and size.
+    fields: &'static [Fields],
+    reason: &'static str,
 }
 
-const RULES: &[Rule] = &[];
+enum Fields {
+    /// So many elements from this identifier on.
+    Range(u64, u64),
+    /// All of a class.
+    Class(u64),
+}
 
-/// Bits of a field identifier that tell fields apart: all but context and size.
-const FIELD: u64 = !(0x7 << 52 | 0x3 << 32);
+use Fields::{
+    Class,
+    Range, //
+};
 
-/// The rule for a call, if there is one.
-pub fn not_compared(record: &Record) -> Option<&'static Rule> {
+const RULES: &[Rule] = &[
+    Rule {
+        leaf: "TDH.MNG.RD",
+        fields: &[Range(0x8000_0000_0000_0020, 4)],
+        reason: "TD_UUID is random",
+    },
+    Rule {
+        leaf: "TDH.MNG.RD",
+        fields: &[Range(0x1100_0000_0000_000A, 1)],
+        reason: "TSC_OFFSET is the time when the TD was initialised",
+    },
+    Rule {
+        leaf: "TDH.MNG.RD",
+        fields: &[Class(0x14), Class(0x16), Class(0x20)],
+        reason: "CPUID_VALUES, virtual MSRs and MSR_BITMAPS follow the CPU",
+    },
+    Rule {
+        leaf: "TDH.VP.RD",
+        fields: &[
+            Class(0x00),
+            Class(0x10),
+            Class(0x11),
+            Class(0x12),
+            Class(0x13),
+        ],
+        reason: "the guest's initial registers and its VMCS follow the CPU",
+    },
+    Rule {
+        leaf: "TDH.SYS.RD",
+        fields: &[
+            Class(0x00),
+            Class(0x08),
+            Class(0x09),
+            Range(0x9900_0000_0000_0800, 0x90),
+        ],
+        reason:
+            "packages, build, handoff data and the lists of CPU models are those of the platform",
+    },
+];
+
+/// Why the value in R8 is not compared, if it is not.
+pub fn value_not_compared(record: &Record) -> Option<&'static str> {
+    /// All but context and size.
+    const FIELD: u64 = !(0x7 << 52 | 0x3 << 32);
     let leaf = record.leaf.as_deref()?;
-    let field = record.input.get("rdx").map_or(0, |id| id.0) & FIELD;
+    let id = record.input.get("rdx")?.0 & FIELD;
+    let matches = |fields: &Fields| match *fields {
+        Range(first, elements) => id.checked_sub(first).is_some_and(|index| index < elements),
+        Class(class) => id >> 56 & 0x3F == class,
+    };
     RULES
         .iter()
-        .find(|rule| rule.leaf == leaf && (rule.fields.is_empty() || rule.fields.contains(&field)))
+        .find(|rule| rule.leaf == leaf && rule.fields.iter().any(matches))
+        .map(|rule| rule.reason)
 }
 
 /// Why a call never reaches a TDX module, if the CPU refuses it. The traces come from the module's

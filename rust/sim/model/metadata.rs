@@ -93,11 +93,10 @@ fn is_single(id: FieldId) -> bool {
     id.into_raw() & (FieldId::RESERVED | SEQUENCE) == 0
 }
 
-/// If `id` names an element of the array that begins at `first`: which one. Context, size and the bits that only
-/// lists use are ignored.
+/// If `id` names an element of the array that begins at `first`: which one. Context, size, the
+/// non-architectural bit and the bits that only lists use are ignored.
 pub fn element(first: FieldId, elements: u32, id: FieldId) -> Option<u32> {
-    const MATCHED: u64 = FieldId::NON_ARCH_MASK | FieldId::CLASS_MASK;
-    if (first.into_raw() ^ id.into_raw()) & MATCHED != 0 {
+    if (first.into_raw() ^ id.into_raw()) & FieldId::CLASS_MASK != 0 {
         return None;
     }
     let index = code(id).checked_sub(code(first))?;
@@ -157,7 +156,7 @@ mod tests {
     const TABLE: &[Row<()>] = &[
         Row::new(0x1100_0003_0000_0010, 2, (), Access::READ, Access::READ),
         Row::new(0x1100_0003_0000_0012, 1, (), Access::NONE, Access::READ),
-        Row::new(0x9100_0003_0000_0010, 1, (), Access::READ, Access::READ),
+        Row::new(0x9200_0003_0000_0010, 1, (), Access::READ, Access::READ),
     ];
 
     #[test]
@@ -165,13 +164,14 @@ mod tests {
         let row = |id| find(TABLE, FieldId::from_raw(id)).map(|(i, _, element)| (i, element));
         assert_eq!(row(0x1100_0003_0000_0011), Ok((0, 1)));
         assert_eq!(row(0x1120_0000_0000_0010), Ok((0, 0)));
-        assert_eq!(row(0x9100_0003_0000_0010), Ok((2, 0)));
+        assert_eq!(row(0x9100_0003_0000_0010), Ok((0, 0)));
+        assert_eq!(row(0x9200_0003_0000_0010), Ok((2, 0)));
         for id in [
             NULL_ID,
             0x1100_0003_0000_0013,
             0x1100_0007_0000_0010,
             0x1100_8003_0000_0010,
-            0x1200_0003_0000_0010,
+            0x1300_0003_0000_0010,
         ] {
             assert_eq!(row(id), Err(Status::METADATA_FIELD_ID_INCORRECT));
         }
@@ -181,7 +181,7 @@ mod tests {
     fn lists_skip_what_cannot_be_read() {
         assert_eq!(first_id(TABLE, false), 0x1100_0003_0000_0010);
         assert_eq!(next_id(TABLE, 0, 0, false), 0x1100_0003_0000_0011);
-        assert_eq!(next_id(TABLE, 0, 1, false), 0x9100_0003_0000_0010);
+        assert_eq!(next_id(TABLE, 0, 1, false), 0x9200_0003_0000_0010);
         assert_eq!(next_id(TABLE, 0, 1, true), 0x1100_0003_0000_0012);
         assert_eq!(next_id(TABLE, 2, 0, true), NULL_ID);
     }

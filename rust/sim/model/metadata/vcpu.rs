@@ -62,7 +62,7 @@ pub fn find(id: FieldId, l2_vms: u64) -> Result<VcpuField, Status> {
     if class >= L2_CLASS && (class - L2_CLASS) / L2_STRIDE >= l2_vms {
         return Err(Status::METADATA_FIELD_ID_INCORRECT);
     }
-    if class == VMCS_CLASS && id.into_raw() & FieldId::NON_ARCH_MASK == 0 {
+    if class == VMCS_CLASS {
         let (row, found, index) = super::find(vmcs::TABLE, id)?;
         Ok(VcpuField {
             table: Table::Vmcs,
