@@ -26,17 +26,40 @@ took()
 	say "  took $(elapsed "$BEGIN") s"
 }
 
-# MACHINE, or the best one here for what needs VMX.
+# Everything that a machine boots.
+make_all()
+{
+	make_kernel
+	[ "${MACHINE-}" != bochs ] || make_bochs
+	make_guest
+	build_done
+}
+
+# Sets MACHINE to one that has VMX: the one asked for, or the best here.
 pick_machine()
 {
-	local nested=/sys/module/kvm_intel/parameters/nested
 	case ${MACHINE:-auto} in
-	bochs|kvm|qemu) ;;
 	auto)
 		MACHINE=bochs
-		if [ -w /dev/kvm ] && grep -qs '[Y1]' $nested; then
-			MACHINE=kvm
-		fi ;;
-	*) die "MACHINE=$MACHINE: bochs, kvm or qemu" ;;
+		! kvm_works || MACHINE=kvm ;;
+	kvm)
+		kvm_works || die "MACHINE=kvm needs /dev/kvm and nested VMX (kvm_intel.nested=1) here: use MACHINE=bochs" ;;
+	bochs) ;;
+	qemu) die "QEMU does not emulate VMX, which KVM needs: use MACHINE=bochs or MACHINE=kvm" ;;
+	*) die "MACHINE=$MACHINE: it is bochs or kvm" ;;
 	esac
+}
+
+kvm_works()
+{
+	(: <>/dev/kvm) 2>/dev/null && grep -qs '[Y1]' /sys/module/kvm_intel/parameters/nested
+}
+
+# boot NAME ARGUMENT...: boot MACHINE with boot.py's arguments; its files go to build/NAME.
+boot()
+{
+	local name=$1
+	shift
+	"$TOOLS/boot.py" --machine "$MACHINE" --kernel "$OUT/bzImage" --initramfs "$OUT/initramfs" --bochs "${BOCHS-}" \
+		--dir "$BUILD/$name" "$@"
 }

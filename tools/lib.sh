@@ -33,32 +33,41 @@ hash_files()
 	find "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | hash_of
 }
 
-# step TITLE LOG COMMAND...: one line on the screen with the elapsed time, the rest in a log.
+# step TITLE LOG COMMAND...: one line on the screen with the elapsed time, the rest in a log. Ends the run on failure.
 step()
 {
-	local title=$1 log=$LOGS/$2.log rc begin=$EPOCHREALTIME
+	try_step "$@"
+	[ "$STEP_STATUS" = 0 ] || exit 1
+}
+
+# The same, but only sets STEP_STATUS. Not to be used as a condition: `set -e` must hold in the command.
+try_step()
+{
+	local title=$1 log=$LOGS/$2.log begin=$EPOCHREALTIME
 	shift 2
 
 	mkdir -p "$LOGS"
 	[ -t 1 ] && printf '  %-56s ' "$title ..."
 
-	# Not as a condition: `set -e` must hold in the command.
 	set +e
 	(set -e; "$@") >"$log" 2>&1 </dev/null
-	rc=$?
+	STEP_STATUS=$?
 	set -e
 
 	[ -t 1 ] && printf '\r'
-	printf '  %-56s %6.1f s%s\n' "$title" "$(elapsed "$begin")" "$([ $rc = 0 ] || echo '  FAILED')"
-	[ $rc = 0 ] && return
+	if [ "$STEP_STATUS" = 0 ]; then
+		printf '  %-56s %6.1f s\n' "$title" "$(elapsed "$begin")"
+		return
+	fi
+	printf '  %-56s %6.1f s  FAILED\n' "$title" "$(elapsed "$begin")"
 
 	if tail -n 1 "$log" | grep -q '^tdx-sept: '; then
 		tail -n 1 "$log" >&2
 	else
 		tail -n 25 "$log" | sed 's/^/    | /' >&2
+		say "tdx-sept: $title: failed" >&2
 	fi
-	say "tdx-sept: $title failed, see build/log/$(basename "$log")" >&2
-	exit 1
+	say "tdx-sept: the whole log is build/log/$(basename "$log")" >&2
 }
 
 elapsed()

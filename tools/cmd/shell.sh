@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# make shell: a root shell in the VM, on a copy-on-write view of the build root; under KVM where there is one. Ends with exit.
+
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../inside.sh"
+. "$(dirname "$0")/../vng.sh"
+
+MACHINE=qemu
+make_all
+say "  modules: modprobe tdx_sept; programs: /src/build/guest/root/guest; end: exit or Ctrl-D"
+vng_shell

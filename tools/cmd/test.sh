@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# make test: every test there is. A suite that fails or does not run does not keep the others from running.
+
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../inside.sh"
+. "$(dirname "$0")/../vng.sh"
+
+TOTALS=$BUILD/totals
+
+# count SUITE KIND FILE: count single tests; STEP_STATUS of the step that ran them is a failure of its own if no test of it
+# failed.
+count()
+{
+	local -a options=(--totals "$TOTALS" --name "$1" --kind "$2")
+	[ "$STEP_STATUS" = 0 ] || options+=(--error "the run ended badly, see above")
+	"$TOOLS/count.py" "${options[@]}" "$3"
+}
+
+cargo_test()
+{
+	cd "$TOP/host"
+	if [ -d $IN_VECTORS ] && [ -n "$(ls $IN_VECTORS)" ]; then
+		export TDX_VECTORS=$IN_VECTORS
+	fi
+	export KERNEL_SRC CARGO_TARGET_DIR=$BUILD/cargo
+	cargo test --workspace --no-fail-fast --color never
+}
+
+rm -f "$TOTALS"
+pick_machine
+
+make_all
+try_step "host: cargo test" cargo cargo_test
+count host cargo "$LOGS/cargo.log"
+
+try_step "QEMU: KUnit, modules, a TD without KVM" qemu vng_test
+count kunit tap "$BUILD/qemu/console"
+STEP_STATUS=0
+count qemu tap "$BUILD/qemu/report"
+
+try_step "$MACHINE: KVM's TDs, both backends" kvm boot test --timeout 1200 --quiet test
+count kvm tap "$BUILD/test/report"
+
+took
+"$TOOLS/count.py" --totals "$TOTALS" --sum
