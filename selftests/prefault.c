@@ -63,7 +63,7 @@ TEST_F(tdx, hole_before_finalize)
 	ASSERT_EQ(0, td_punch_hole(vm.slot[0].gmem, PAGE_SIZE, PAGE_SIZE));
 	EXPECT_EQ(3, pages_of(_metadata, 0, SZ_2M).mapped);
 	EXPECT_EQ(0, sim_calls_since(&self->calls, "TDH.MEM.TRACK", variant->backend == BACKEND_RUST).ok)
-		TH_LOG("TDH.MEM.TRACK needs a finalised TD");
+		TH_LOG("before FINALIZE there is nothing to track");
 	vm_finalize(_metadata, &vm);
 	vm_close(_metadata, &vm);
 }
