@@ -2,6 +2,8 @@
 
 //! A module on a machine of the build host, and tests of the leaves' checks in their order.
 
+mod random;
+
 use super::{
     kot::KeyIdState,
     lock::{
@@ -83,7 +85,16 @@ impl Sim {
 
     /// A module that is READY and has all of its TDMR.
     pub(super) fn new(profile: Profile) -> Self {
+        Self::with_reserved(profile, &[])
+    }
+
+    /// The same with reserved areas in the TDMR: offset and size of each.
+    pub(super) fn with_reserved(profile: Profile, areas: &[(u64, u64)]) -> Self {
         let sim = Self::cold(profile);
+        for (pa, (offset, size)) in (TDMR_INFO + 64..).step_by(16).zip(areas) {
+            sim.poke(pa, *offset);
+            sim.poke(pa + 8, *size);
+        }
         sim.ok(Leaf::SysInit, &[]);
         for lp in 0..2 {
             assert_eq!(sim.call(lp, Leaf::SysLpInit, &[]).0, Status::SUCCESS);
@@ -184,10 +195,10 @@ fn dispatch_checks_rax_then_state() {
     let sim = Sim::cold(Profile::Current);
     for (rax, status) in [
         (1 << 24, invalid(Operand::RAX)),
-        (1 << 32 | 33, invalid(Operand::RAX)),
-        (1 << 16 | 9, invalid(Operand::RAX)),
+        ((1 << 32) | 33, invalid(Operand::RAX)),
+        ((1 << 16) | 9, invalid(Operand::RAX)),
         // Version 2 is for the leaf to refuse, which does not run yet.
-        (2 << 16 | 11, Status::SYS_NOT_READY),
+        ((2 << 16) | 11, Status::SYS_NOT_READY),
         (9, Status::SYS_NOT_READY),
         (46, Status::SYS_NOT_READY),
     ] {
@@ -196,7 +207,7 @@ fn dispatch_checks_rax_then_state() {
     let sim = Sim::new(Profile::Current);
     assert_eq!(sim.call(0, Rax::from_raw(46), &[]).0, invalid(Operand::RAX));
     assert_eq!(
-        sim.call(0, Rax::from_raw(2 << 16 | 11), &[]).0,
+        sim.call(0, Rax::from_raw((2 << 16) | 11), &[]).0,
         invalid(Operand::RAX)
     );
     sim.fails(Leaf::ExportMem, &[], invalid(Operand::RAX));
@@ -293,14 +304,14 @@ fn sys_config_checks_operands() {
     let sim = before_config();
     for (inputs, operand) in [
         ([TDMR_ARRAY + 8, 1, GLOBAL_KEYID], Operand::RCX),
-        ([TDMR_ARRAY | 1 << 52, 1, GLOBAL_KEYID], Operand::RCX),
-        ([TDMR_ARRAY | 32 << 46, 1, GLOBAL_KEYID], Operand::RCX),
+        ([TDMR_ARRAY | (1 << 52), 1, GLOBAL_KEYID], Operand::RCX),
+        ([TDMR_ARRAY | (32 << 46), 1, GLOBAL_KEYID], Operand::RCX),
         ([0x7000_0000, 1, GLOBAL_KEYID], Operand::RCX),
         ([TDMR_ARRAY, 0, GLOBAL_KEYID], Operand::RDX),
         ([TDMR_ARRAY, 65, GLOBAL_KEYID], Operand::RDX),
         ([TDMR_ARRAY, 1, 31], Operand::R8),
         ([TDMR_ARRAY, 1, 64], Operand::R8),
-        ([TDMR_ARRAY, 1, 1 << 16 | 33], Operand::R8),
+        ([TDMR_ARRAY, 1, (1 << 16) | 33], Operand::R8),
     ] {
         sim.fails(Leaf::SysConfig, &inputs, invalid(operand));
     }
@@ -313,7 +324,7 @@ fn sys_config_checks_tdmr_info() {
     let cases = [
         (0, u64::MAX << 30, Status::INVALID_TDMR),
         (0, TDMR.base + 4096, Status::INVALID_TDMR),
-        (0, TDMR.base | 1 << 46, Status::INVALID_TDMR),
+        (0, TDMR.base | (1 << 46), Status::INVALID_TDMR),
         (1, 0, Status::INVALID_TDMR),
         (1, 2 * GIB, Status::INVALID_PAMT.with_detail(0x200)),
         (2, PAMT_1G + 8, Status::INVALID_PAMT.with_detail(0x200)),
@@ -434,8 +445,8 @@ fn what_linux_reads_is_there() {
     let sim = Sim::new(Profile::Current);
     let read = |id: FieldId| sim.ok(Leaf::SysRd, &[0, id.into_raw()]).r8;
     assert_eq!(
-        read(g::TDX_FEATURES0) & (1 << 18 | 1 << 20),
-        1 << 18 | 1 << 20
+        read(g::TDX_FEATURES0) & ((1 << 18) | (1 << 20)),
+        (1 << 18) | (1 << 20)
     );
     assert_eq!(read(g::TDX_FEATURES0) & 0b1000_0111, 0);
     assert_eq!(
@@ -443,7 +454,7 @@ fn what_linux_reads_is_there() {
         (64, 16)
     );
     assert_eq!(read(g::TDCS_BASE_SIZE), 6 * 4096);
-    assert_eq!(read(g::ATTRIBUTES_FIXED0) & 1 << 28, 1 << 28);
+    assert_eq!(read(g::ATTRIBUTES_FIXED0) & (1 << 28), 1 << 28);
     assert_eq!(read(g::XFAM_FIXED1), 3);
     assert_eq!(read(g::NUM_CPUID_CONFIG), 12);
     assert_eq!(
@@ -461,13 +472,13 @@ fn mng_create() {
     sim.fails(Leaf::MngCreate, &[page, 31], invalid(Operand::RDX));
     sim.fails(
         Leaf::MngCreate,
-        &[page, 1 << 16 | 33],
+        &[page, (1 << 16) | 33],
         invalid(Operand::RDX),
     );
     sim.fails(Leaf::MngCreate, &[page + 8, 33], invalid(Operand::RCX));
     sim.fails(
         Leaf::MngCreate,
-        &[page | 33 << 46, 33],
+        &[page | (33 << 46), 33],
         invalid(Operand::RCX),
     );
     let outside = Status::OPERAND_ADDR_RANGE_ERROR.with(Operand::RCX);
@@ -570,14 +581,14 @@ fn mng_init_checks_td_params_in_order() {
         (0, 1 << 29, Operand::ATTRIBUTES),
         (1, 1, Operand::XFAM),
         (2, 0, Operand::MAX_VCPUS),
-        (2, 1 << 16 | 2, Operand::NUM_L2_VMS),
-        (2, 1 << 32 | 2, Operand::RDX),
+        (2, (1 << 16) | 2, Operand::NUM_L2_VMS),
+        (2, (1 << 32) | 2, Operand::RDX),
         (4, 8, Operand::EXEC_CONTROLS),
         (3, 0x18, Operand::EPTP_CONTROLS),
         (5, 3, Operand::TSC_FREQUENCY),
-        (5, 1 << 16 | 40, Operand::RDX),
+        (5, (1 << 16) | 40, Operand::RDX),
         (9, 1, Operand::RDX),
-        (2, 2 << 24 | 2, Operand::RDX),
+        (2, (2 << 24) | 2, Operand::RDX),
         (31, 1, Operand::RDX),
         (32, 1 << 31, Operand::CPUID_CONFIG),
         (32 + 12 * 2, 1, Operand::RDX),
@@ -729,7 +740,7 @@ fn pages_are_reclaimed_children_first() {
             sim.ok(Leaf::PhymemPageRdmd, &[Sim::page(n)]).rcx,
             PageType::Nda.raw()
         );
-        sim.ok(Leaf::PhymemPageWbinvd, &[Sim::page(n) | 33 << 46]);
+        sim.ok(Leaf::PhymemPageWbinvd, &[Sim::page(n) | (33 << 46)]);
     }
 }
 
@@ -740,7 +751,7 @@ fn damage_to_donated_pages_is_answered_not_followed() {
     let outside = sim.machine.ram.outside();
     let read = [tdr, metadata::td::OP_STATE.into_raw()];
     for (offset, value, status) in [
-        (0x0, 6 << 32 | 1, Status::TD_FATAL),
+        (0x0, (6 << 32) | 1, Status::TD_FATAL),
         (0x10, 0x77, Status::TD_KEYS_NOT_CONFIGURED),
         (0x18, 0x1234_5678_9ABC_D000, Status::TD_FATAL),
         (0x18, Sim::page(50), Status::TD_FATAL),
