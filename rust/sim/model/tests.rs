@@ -355,9 +355,10 @@ fn sys_config_checks_tdmr_info() {
 #[test]
 fn sys_config_checks_reserved_areas() {
     let cases: [(&[u64], Status); 7] = [
+        // The area that is missing is at fault, not the one after it.
         (
             &[0, 0, 0x1000, 0x1000],
-            Status::NON_ORDERED_RESERVED_IN_TDMR.with_detail(0x100),
+            Status::NON_ORDERED_RESERVED_IN_TDMR,
         ),
         (&[0x800, 0x1000], Status::INVALID_RESERVED_IN_TDMR),
         (&[0, 0x800], Status::INVALID_RESERVED_IN_TDMR),

@@ -150,16 +150,16 @@ fn check_range<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Com
 /// Checks the reserved areas and makes their addresses physical.
 fn check_reserved(tdmr: &mut TdmrInfo, index: u64) -> Completion {
     let mut end = 0;
-    let mut last = false;
-    for (j, area) in tdmr.reserved.iter_mut().enumerate() {
-        let invalid = at(Status::INVALID_RESERVED_IN_TDMR, [index, j as u64, 0]);
-        let unordered = at(Status::NON_ORDERED_RESERVED_IN_TDMR, [index, j as u64, 0]);
+    let mut first_unused = None;
+    for (j, area) in (0..).zip(&mut tdmr.reserved) {
+        let invalid = at(Status::INVALID_RESERVED_IN_TDMR, [index, j, 0]);
+        let unordered = |j| Err(at(Status::NON_ORDERED_RESERVED_IN_TDMR, [index, j, 0]));
         if area.size == 0 {
-            last = true;
+            first_unused = first_unused.or(Some(j));
             continue;
         }
-        if last {
-            return Err(unordered);
+        if let Some(hole) = first_unused {
+            return unordered(hole);
         }
         let area_end = area.base.checked_add(area.size).ok_or(invalid)?;
         let page = Level::K4.size();
@@ -167,7 +167,7 @@ fn check_reserved(tdmr: &mut TdmrInfo, index: u64) -> Completion {
             return Err(invalid);
         }
         if area.base < end {
-            return Err(unordered);
+            return unordered(j);
         }
         end = area_end;
         area.base = tdmr.range.base.saturating_add(area.base);
