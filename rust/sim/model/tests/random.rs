@@ -22,7 +22,10 @@ use crate::{
         tdr, //
     }, //
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    thread, //
+};
 
 /// 4K pages that the calls use; so few that they meet. The other pages are reserved, but for a 2M range.
 const PAGES: u64 = 48;
@@ -83,13 +86,13 @@ const LEAVES: &[Leaf] = &[
     Leaf::MemPageAug,
 ];
 
-struct Calls {
-    sim: Sim,
+struct Calls<'a> {
+    sim: &'a Sim,
     random: Random,
     tdrs: Vec<u64>,
 }
 
-impl Calls {
+impl Calls<'_> {
     fn page(&mut self) -> u64 {
         Sim::page(self.random.below(PAGES))
     }
@@ -115,7 +118,12 @@ impl Calls {
         let (page, tdr, gpa) = (self.page(), self.tdr(), self.gpa());
         let (other, r) = (self.page(), self.random.below(4));
         match leaf {
-            MngCreate => [page, 32 + self.random.below(KEYIDS + 1), 0, 0],
+            MngCreate => [
+                if r == 0 { tdr } else { page },
+                32 + self.random.below(KEYIDS + 1),
+                0,
+                0,
+            ],
             MngInit => [tdr, TD_PARAMS, 0, 0],
             MngAddcx | VpCreate => [page, tdr, 0, 0],
             VpAddcx => [page, other, 0, 0],
@@ -134,7 +142,7 @@ impl Calls {
         }
     }
 
-    fn call(&mut self) -> Status {
+    fn call(&mut self, lp: u32) -> Status {
         let leaf = if self.random.below(2) == 0 {
             self.random.pick(LEAVES)
         } else {
@@ -161,7 +169,6 @@ impl Calls {
             };
         }
         let version = (self.random.below(32) == 0).into();
-        let lp = self.random.below(2) as u32;
         self.sim.call(lp, Rax::new(leaf, version), &inputs).0
     }
 
@@ -215,15 +222,17 @@ impl Calls {
 fn books_balance_after_any_call() {
     for seed in 0..6 {
         let profile = [Profile::Current, Profile::V1_5_01][seed as usize % 2];
+        let sim = Sim::with_reserved(profile, &RESERVED);
         let mut calls = Calls {
-            sim: Sim::with_reserved(profile, &RESERVED),
+            sim: &sim,
             random: Random(seed),
             tdrs: Vec::new(),
         };
         let (mut good, total) = (0, 4_000);
         for _ in 0..total {
             let before = calls.entries();
-            let status = calls.call();
+            let lp = calls.random.below(2) as u32;
+            let status = calls.call(lp);
             calls.check();
             if status.is_error() {
                 assert_eq!(calls.entries(), before, "seed {seed}: {status}");
@@ -235,6 +244,29 @@ fn books_balance_after_any_call() {
             good > total / 20,
             "seed {seed}: only {good} calls succeeded"
         );
+    }
+}
+
+#[test]
+fn books_balance_after_calls_on_all_processors_at_once() {
+    let sim = Sim::with_reserved(Profile::Current, &RESERVED);
+    let calls = |seed| Calls {
+        sim: &sim,
+        random: Random(seed),
+        tdrs: (0..3).map(Sim::page).collect(),
+    };
+    for round in 0..20 {
+        thread::scope(|scope| {
+            for lp in 0..2 {
+                let mut calls = calls(100 + 2 * round + u64::from(lp));
+                scope.spawn(move || {
+                    for _ in 0..2_000 {
+                        let _ = calls.call(lp);
+                    }
+                });
+            }
+        });
+        calls(0).check();
     }
 }
 
