@@ -25,7 +25,9 @@ use kernel::{
     bindings,
     error::to_result,
     module::this_module,
-    prelude::*, //
+    prelude::*,
+    str::as_char_ptr_in_const_context,
+    ModuleMetadata, //
 };
 
 /// The operations while they are registered.
@@ -58,7 +60,7 @@ struct Ops(bindings::tdx_sept_ops);
 unsafe impl Sync for Ops {}
 
 static OPS: Ops = Ops(bindings::tdx_sept_ops {
-    name: c"tdx_sept".as_ptr().cast(),
+    name: as_char_ptr_in_const_context(<crate::TdxSept as ModuleMetadata>::NAME),
     owner: this_module::<crate::LocalModule>().as_ptr(),
     link: Some(link),
     add: Some(add),
@@ -208,7 +210,7 @@ extern "C" {
 #[cold]
 fn log(subject: &Subject, stop: &Stop) {
     let transient = matches!(stop.why, Why::Refused(error) if error.is_transient());
-    if transient && !*crate::module_parameters::log_busy.value() {
+    if transient && !crate::module_parameters::log_busy.value() {
         return;
     }
     // SAFETY: The function can be called at any time.
@@ -220,6 +222,10 @@ fn log(subject: &Subject, stop: &Stop) {
 }
 
 /// `link` of `struct tdx_sept_ops`.
+///
+/// # Safety
+///
+/// As `struct tdx_sept_ops` demands of callers.
 unsafe extern "C" fn link(
     td: *const bindings::tdx_sept_td,
     gpa: u64,
@@ -246,6 +252,10 @@ unsafe extern "C" fn link(
 }
 
 /// `add` of `struct tdx_sept_ops`.
+///
+/// # Safety
+///
+/// As `struct tdx_sept_ops` demands of callers.
 unsafe extern "C" fn add(
     td: *const bindings::tdx_sept_td,
     range: *const bindings::tdx_sept_range,
@@ -261,10 +271,18 @@ unsafe extern "C" fn add(
         unsafe { sept::add(&TdxCore, &td.try_into()?, &range.try_into()?, first, source) }
     })();
     // SAFETY: `res` is valid for the call.
-    unsafe { finish(result, res, || Subject::of_range("add", td, range, Some(pfn))) }
+    unsafe {
+        finish(result, res, || {
+            Subject::of_range("add", td, range, Some(pfn))
+        })
+    }
 }
 
 /// `aug` of `struct tdx_sept_ops`.
+///
+/// # Safety
+///
+/// As `struct tdx_sept_ops` demands of callers.
 unsafe extern "C" fn aug(
     td: *const bindings::tdx_sept_td,
     range: *const bindings::tdx_sept_range,
@@ -279,10 +297,18 @@ unsafe extern "C" fn aug(
         unsafe { sept::aug(&TdxCore, &td.try_into()?, &range.try_into()?, first) }
     })();
     // SAFETY: `res` is valid for the call.
-    unsafe { finish(result, res, || Subject::of_range("aug", td, range, Some(pfn))) }
+    unsafe {
+        finish(result, res, || {
+            Subject::of_range("aug", td, range, Some(pfn))
+        })
+    }
 }
 
 /// `block` of `struct tdx_sept_ops`.
+///
+/// # Safety
+///
+/// As `struct tdx_sept_ops` demands of callers.
 unsafe extern "C" fn block(
     td: *const bindings::tdx_sept_td,
     range: *const bindings::tdx_sept_range,
@@ -296,6 +322,10 @@ unsafe extern "C" fn block(
 }
 
 /// `track` of `struct tdx_sept_ops`.
+///
+/// # Safety
+///
+/// As `struct tdx_sept_ops` demands of callers.
 unsafe extern "C" fn track(
     td: *const bindings::tdx_sept_td,
     res: *mut bindings::tdx_sept_result,
@@ -315,6 +345,10 @@ unsafe extern "C" fn track(
 }
 
 /// `remove` of `struct tdx_sept_ops`.
+///
+/// # Safety
+///
+/// As `struct tdx_sept_ops` demands of callers.
 unsafe extern "C" fn remove(
     td: *const bindings::tdx_sept_td,
     range: *const bindings::tdx_sept_range,
@@ -328,10 +362,18 @@ unsafe extern "C" fn remove(
         sept::remove(&TdxCore, &td.try_into()?, &range.try_into()?, first)
     })();
     // SAFETY: `res` is valid for the call.
-    unsafe { finish(result, res, || Subject::of_range("remove", td, range, Some(pfn))) }
+    unsafe {
+        finish(result, res, || {
+            Subject::of_range("remove", td, range, Some(pfn))
+        })
+    }
 }
 
 /// `split` of `struct tdx_sept_ops`.
+///
+/// # Safety
+///
+/// As `struct tdx_sept_ops` demands of callers.
 unsafe extern "C" fn split(
     td: *const bindings::tdx_sept_td,
     gpa: u64,
@@ -358,6 +400,10 @@ unsafe extern "C" fn split(
 }
 
 /// `free_table` of `struct tdx_sept_ops`.
+///
+/// # Safety
+///
+/// As `struct tdx_sept_ops` demands of callers.
 unsafe extern "C" fn free_table(
     td: *const bindings::tdx_sept_td,
     table_pfn: u64,

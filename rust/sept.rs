@@ -88,11 +88,9 @@ impl Range {
     /// `None` if it is empty, not aligned, or reaches beyond 2^52.
     #[inline]
     pub fn new(gpa: Gpa, level: Level, nr: u64) -> Option<Self> {
-        let last = nr.checked_sub(1)?.checked_mul(level.size())?;
-        gpa.checked_add(last)?;
-        // INVARIANT: Aligned, as checked here; `last` exists and begins below 2^52, so that with
-        // its alignment it also ends there.
-        gpa.is_aligned_to(level).then_some(Self { gpa, level, nr })
+        let room = gpa.room_above() >> level.shift();
+        // INVARIANT: All three are checked here.
+        (nr != 0 && nr <= room && gpa.is_aligned_to(level)).then_some(Self { gpa, level, nr })
     }
 
     /// Returns where the range begins.

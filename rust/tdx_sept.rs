@@ -19,6 +19,8 @@ use kernel::{
 
 pub mod abi;
 mod kvm;
+#[cfg(CONFIG_TDX_SEPT_KUNIT_TEST)]
+pub mod scenario;
 pub mod seamcall;
 pub mod sept;
 pub mod tdh;

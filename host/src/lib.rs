@@ -14,8 +14,10 @@ extern crate kernel as pin_init;
 #[path = "../../rust"]
 mod pure {
     pub mod abi;
+    pub mod scenario;
     pub mod seamcall;
     pub mod sept;
+    /// The simulated TDX module, without what needs a kernel.
     pub mod sim {
         pub mod model;
     }
@@ -28,6 +30,7 @@ pub mod platform;
 
 pub use pure::{
     abi,
+    scenario,
     seamcall,
     sept,
     sim,

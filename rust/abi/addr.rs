@@ -143,6 +143,13 @@ impl Gpa {
         }
     }
 
+    /// Returns the number of bytes from the address to the end of all addresses, 2^52.
+    #[inline]
+    pub const fn room_above(self) -> u64 {
+        // Does not wrap, by the invariant.
+        (1u64 << PA_WIDTH).wrapping_sub(self.0)
+    }
+
     /// Returns the start of the entry of this level that covers the address.
     #[inline]
     pub const fn align_down(self, level: Level) -> Self {

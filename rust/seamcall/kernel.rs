@@ -18,6 +18,7 @@ use crate::{
 use core::mem::offset_of;
 use kernel::{
     bindings,
+    num::casts::arch::u64_as_usize,
     prelude::*, //
 };
 
@@ -51,12 +52,14 @@ impl Machine for TdxCore {
     #[inline]
     fn keyid_shift(&self) -> u32 {
         // SAFETY: The field does not change once modules can be loaded.
-        u32::from(unsafe { (*(&raw const bindings::boot_cpu_data)).x86_phys_bits })
+        u32::from(unsafe { bindings::boot_cpu_data.x86_phys_bits })
     }
 
     #[inline]
     fn reset(&self, first: Pfn, level: Level) {
         // SAFETY: The memory came back from the TDX module, and its user has not got it yet.
-        unsafe { bindings::tdx_quirk_reset_paddr(first.pa(), level.size()) }
+        unsafe {
+            bindings::tdx_quirk_reset_paddr(u64_as_usize(first.pa()), u64_as_usize(level.size()))
+        }
     }
 }

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The model on a machine of the build host, with a host's resources.
+
+use std::{
+    cell::{
+        Cell,
+        RefCell, //
+    },
+    collections::BTreeSet, //
+};
+use tdx::{
+    abi::{
+        Args,
+        Hkid,
+        Leaf,
+        Level,
+        PageType,
+        Pfn,
+        Rax,
+        Status, //
+    },
+    layout,
+    platform::Machine as Computer,
+    scenario::{
+        Bench,
+        Fault, //
+    },
+    seamcall::Seamcall,
+    sept::Machine,
+    sim::model::{
+        platform::Profile,
+        Exit,
+        Module,
+        Regs, //
+    },
+    tdh, //
+};
+
+const GIB: u64 = 1 << 30;
+/// Number of logical processors of the layout.
+const LPS: u32 = 2;
+/// Where TDMR_INFO and the array that points to it are built.
+const TDMR_INFO: u64 = 0x0100_0000;
+const TDMR_ARRAY: u64 = 0x0100_1000;
+/// Page numbers of the memory that TDX covers.
+const FIRST: u64 = layout::TDMR_BASE >> 12;
+const PAGES: u64 = GIB >> 12;
+/// The last pages are never handed out one by one: large mappings may use them.
+const SMALL_PAGES: u64 = PAGES / 2;
+/// KeyIDs of the layout: the first is the module's own.
+const GLOBAL_KEYID: u16 = 32;
+const LAST_KEYID: u16 = 63;
+
+/// A machine whose TDX module is up.
+pub(crate) struct ModelBench {
+    computer: Computer,
+    module: Module,
+    /// The logical processor that calls are made on.
+    lp: Cell<u32>,
+    pages_in_use: RefCell<BTreeSet<Pfn>>,
+    keyids_in_use: RefCell<BTreeSet<u16>>,
+}
+
+impl ModelBench {
+    pub(crate) fn new() -> Self {
+        let bench = Self {
+            computer: Computer::new(layout::config(Profile::Current, 1), layout::RAM_SIZE),
+            module: Module::new(),
+            lp: Cell::new(0),
+            pages_in_use: RefCell::default(),
+            keyids_in_use: RefCell::default(),
+        };
+        // Base and size of the TDMR, then of its PAMT for 1 GiB, 2 MiB and 4 KiB pages.
+        let info = [
+            layout::TDMR_BASE,
+            GIB,
+            0x8000_0000,
+            0x1000,
+            0x8000_1000,
+            0x2000,
+            0x8040_0000,
+            0x40_0000,
+        ];
+        bench.write_words(TDMR_INFO, &info);
+        bench.write_words(TDMR_ARRAY, &[TDMR_INFO]);
+        bench.bring_up(Leaf::SysInit, [0; 3]);
+        for lp in 0..LPS {
+            bench.lp.set(lp);
+            bench.bring_up(Leaf::SysLpInit, [0; 3]);
+        }
+        bench.lp.set(0);
+        bench.bring_up(Leaf::SysConfig, [TDMR_ARRAY, 1, GLOBAL_KEYID.into()]);
+        bench.bring_up(Leaf::SysKeyConfig, [0; 3]);
+        let end = layout::TDMR_BASE + GIB;
+        while bench
+            .bring_up(Leaf::SysTdmrInit, [layout::TDMR_BASE, 0, 0])
+            .rdx
+            < end
+        {}
+        bench
+    }
+
+    /// One of the leaves that are the TDX core's, not ours.
+    fn bring_up(&self, leaf: Leaf, [rcx, rdx, r8]: [u64; 3]) -> Args {
+        let mut args = Args {
+            rcx,
+            rdx,
+            r8,
+            ..Args::default()
+        };
+        // SAFETY: The memory of this machine is nobody else's.
+        let status = unsafe { self.call(leaf.into(), &mut args) };
+        assert_eq!(status, Status::SUCCESS, "{}", leaf.name());
+        args
+    }
+
+    fn write_words(&self, pa: u64, words: &[u64]) {
+        for (pa, word) in (pa..).step_by(8).zip(words) {
+            self.computer.write(pa, &word.to_le_bytes());
+        }
+    }
+
+    /// All resources are the host's again, and the TDX module agrees.
+    pub(crate) fn assert_all_given_back(&self) {
+        assert_eq!(*self.pages_in_use.borrow(), BTreeSet::new());
+        assert_eq!(*self.keyids_in_use.borrow(), BTreeSet::new());
+        for pfn in FIRST..FIRST + PAGES {
+            let page = tdh::phymem::page_rdmd(self, Pfn::new(pfn).unwrap()).unwrap();
+            assert_eq!(page.page_type, Some(PageType::Nda), "page {pfn:#x}");
+        }
+    }
+}
+
+impl Seamcall for ModelBench {
+    unsafe fn call(&self, rax: Rax, args: &mut Args) -> Status {
+        let mut regs = Regs {
+            rax: rax.into_raw(),
+            args: *args,
+        };
+        let cpu = self.computer.cpu(self.lp.get(), 0);
+        match self.module.seamcall(&cpu, &mut regs) {
+            Exit::Completed => {
+                *args = regs.args;
+                Status::from_raw(regs.rax)
+            }
+            Exit::VmFailInvalid => Status::VMFAILINVALID,
+        }
+    }
+}
+
+impl Machine for ModelBench {
+    fn convertible(&self, first: Pfn, pages: u64) -> bool {
+        let first = first.get();
+        first >= FIRST
+            && first
+                .checked_add(pages)
+                .is_some_and(|end| end <= FIRST + PAGES)
+    }
+
+    fn keyid_shift(&self) -> u32 {
+        46
+    }
+
+    fn reset(&self, _first: Pfn, _level: Level) {}
+}
+
+impl Bench for ModelBench {
+    fn alloc(&self) -> Option<Pfn> {
+        let mut in_use = self.pages_in_use.borrow_mut();
+        let page = (FIRST..FIRST + SMALL_PAGES)
+            .filter_map(Pfn::new)
+            .find(|page| !in_use.contains(page))?;
+        in_use.insert(page);
+        self.write_words(page.pa(), &[0; 512]);
+        Some(page)
+    }
+
+    fn free(&self, page: Pfn) {
+        assert!(self.pages_in_use.borrow_mut().remove(&page));
+        let metadata = tdh::phymem::page_rdmd(self, page).unwrap();
+        assert_eq!(metadata.page_type, Some(PageType::Nda));
+    }
+
+    fn write(&self, page: Pfn, words: &[u64]) {
+        self.write_words(page.pa(), words);
+    }
+
+    fn alloc_keyid(&self) -> Option<Hkid> {
+        let mut in_use = self.keyids_in_use.borrow_mut();
+        let hkid = (GLOBAL_KEYID + 1..=LAST_KEYID).find(|hkid| !in_use.contains(hkid))?;
+        in_use.insert(hkid);
+        Some(Hkid::new(hkid))
+    }
+
+    fn free_keyid(&self, hkid: Hkid) {
+        assert!(self.keyids_in_use.borrow_mut().remove(&hkid.get()));
+    }
+
+    fn global_keyid(&self) -> Hkid {
+        Hkid::new(GLOBAL_KEYID)
+    }
+
+    fn on_each_cpu(&self, f: &mut dyn FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
+        let outcome = (0..LPS).try_for_each(|lp| {
+            self.lp.set(lp);
+            f()
+        });
+        self.lp.set(0);
+        outcome
+    }
+}
