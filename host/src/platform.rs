@@ -176,7 +176,7 @@ impl Machine {
         for (at, byte) in (pa..).zip(bytes) {
             let shift = at % 8 * 8;
             let word = self.ram.load(at & !7) & !(0xff << shift);
-            self.ram.store(at & !7, word | u64::from(*byte) << shift);
+            self.ram.store(at & !7, word | (u64::from(*byte) << shift));
         }
     }
 
@@ -241,9 +241,9 @@ impl Platform for Cpu<'_> {
             .random
             .fetch_add(GAMMA, Ordering::Relaxed)
             .wrapping_add(GAMMA);
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Some(z ^ z >> 31)
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some(z ^ (z >> 31))
     }
 
     fn tsc(&self) -> u64 {

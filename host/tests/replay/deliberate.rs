@@ -67,12 +67,12 @@ const RULES: &[Rule] = &[
 /// Why the value in R8 is not compared, if it is not.
 pub fn value_not_compared(record: &Record) -> Option<&'static str> {
     /// All but context and size.
-    const FIELD: u64 = !(0x7 << 52 | 0x3 << 32);
+    const FIELD: u64 = !((0x7 << 52) | (0x3 << 32));
     let leaf = record.leaf.as_deref()?;
     let id = record.input.get("rdx")?.0 & FIELD;
     let matches = |fields: &Fields| match *fields {
         Range(first, elements) => id.checked_sub(first).is_some_and(|index| index < elements),
-        Class(class) => id >> 56 & 0x3F == class,
+        Class(class) => (id >> 56) & 0x3F == class,
     };
     RULES
         .iter()

@@ -19,6 +19,9 @@ pub mod target;
 pub mod track;
 pub mod wr;
 
+#[cfg(test)]
+mod tests;
+
 use crate::abi::Args;
 
 /// R8 to R11 where they hold pages of secure EPTs of L2 VMs: there is none.

@@ -4,3 +4,6 @@
 
 pub mod extend;
 pub mod finalize;
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,7 @@ impl Sept {
 #[inline]
 pub fn root_level<P: Platform>(td: &Td<'_, P>) -> Result<Level, Status> {
     // EPT pointer bits 5:3 are the number of levels below the root.
-    match Level::from_raw(td.tdcs.get(tdcs::fields::EPTP) >> 3 & 7) {
+    match Level::from_raw((td.tdcs.get(tdcs::fields::EPTP) >> 3) & 7) {
         Some(level @ (Level::G512 | Level::T256)) => Ok(level),
         _ => Err(Status::TD_FATAL),
     }
@@ -122,7 +122,7 @@ impl<P> Copy for Slot<'_, P> {}
 impl<'a, P: Platform> Slot<'a, P> {
     #[inline]
     fn new(p: &'a P, table: u64, gpa: u64, level: Level) -> Self {
-        Self::nth(p, table, gpa >> level.shift() & (ENTRIES - 1), level)
+        Self::nth(p, table, (gpa >> level.shift()) & (ENTRIES - 1), level)
     }
 
     /// Entry number `index` of the table page at `table`.

@@ -43,7 +43,7 @@ macro_rules! fields {
 
 /// Width of an element, as the identifier says it.
 pub const fn bits(id: u64) -> u32 {
-    8 << (id >> 32 & 3)
+    8 << ((id >> 32) & 3)
 }
 
 const NONE: Access = Access::NONE;
@@ -247,7 +247,7 @@ impl<'a, P: Platform> Tdvps<'a, P> {
             return self.tdvpr;
         }
         // The field holds the KeyID too.
-        let memory = !(u64::MAX << self.p.config().keyid_shift);
+        let memory = self.p.config().memory_mask();
         fields::TDVPS_PAGE_PA
             .element(index)
             .load(self.p, self.tdvpr)
@@ -257,7 +257,7 @@ impl<'a, P: Platform> Tdvps<'a, P> {
     /// Records the next page, which is at `pa`, with the KeyID of the TD.
     pub fn add_page(&self, pa: u64, hkid: u64) {
         let pages = self.get(fields::NUM_TDVPS_PAGES);
-        let keyed = pa | hkid << self.p.config().keyid_shift;
+        let keyed = self.p.config().with_keyid(pa, hkid);
         self.set(fields::TDVPS_PAGE_PA.element(pages as u32), keyed);
         self.set(fields::NUM_TDVPS_PAGES, pages.wrapping_add(1));
     }

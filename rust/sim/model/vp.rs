@@ -10,3 +10,6 @@ pub mod init;
 pub mod rd;
 mod vcpu;
 pub mod wr;
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ use crate::abi::{
 };
 
 /// RDX: bits that have to be 0; bit 0 chooses how pages of L2 VMs are given.
-const RESERVED: u64 = 0xFFE | u64::MAX << 52;
+const RESERVED: u64 = 0xFFE | (u64::MAX << 52);
 /// RDX: how pages of L2 VMs are given.
 const L2_ADD_MODE: u64 = 1;
 /// R9 to R11 in the output: the page was not used.

@@ -34,7 +34,7 @@ use crate::abi::{
 /// RDX: use what exists.
 const ALLOW_EXISTING: u64 = 1;
 /// RDX: bits that have to be 0.
-const RESERVED: u64 = 0xFFE | u64::MAX << 52;
+const RESERVED: u64 = 0xFFE | (u64::MAX << 52);
 /// Version 1, R8 to R11 in the output: the page was not used.
 const UNUSED: u64 = 1 << 63;
 

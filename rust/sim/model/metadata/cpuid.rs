@@ -219,11 +219,11 @@ mod tests {
     fn codes_select_leaf_subleaf_and_element() {
         assert_eq!(element(0), Some(0));
         assert_eq!(element(0x1FE | 1), Some(1));
-        assert_eq!(element(1 << 9 | 0x1FE), Some(2));
-        assert_eq!(element(4 << 9 | 1 << 1), Some(10));
-        assert_eq!(element(4 << 9 | 0x1FE), None);
-        assert_eq!(element(4 << 9 | 0x100), None);
-        assert_eq!(element(1 << 16 | 8 << 9 | 0x1FE | 1), Some(127));
+        assert_eq!(element((1 << 9) | 0x1FE), Some(2));
+        assert_eq!(element((4 << 9) | (1 << 1)), Some(10));
+        assert_eq!(element((4 << 9) | 0x1FE), None);
+        assert_eq!(element((4 << 9) | 0x100), None);
+        assert_eq!(element((1 << 16) | (8 << 9) | 0x1FE | 1), Some(127));
     }
 
     #[test]

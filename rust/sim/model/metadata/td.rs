@@ -218,14 +218,14 @@ mod tests {
     #[test]
     fn identifiers_give_the_size_of_the_field() {
         for row in TABLE {
-            let size = 8 << (row.id.into_raw() >> 32 & 3);
+            let size = 8 << ((row.id.into_raw() >> 32) & 3);
             match row.place {
                 Place::Tdr(field) | Place::Tdcs(field) => {
                     assert_eq!(field.bits, size, "{:#x}", row.id.into_raw());
                 }
                 _ => assert_eq!(size, 64),
             }
-            assert_eq!(row.id.into_raw() >> 52 & 7, 1);
+            assert_eq!((row.id.into_raw() >> 52) & 7, 1);
         }
     }
 

@@ -205,8 +205,9 @@ const PROCESS_POSTED_INTERRUPTS: u64 = 1 << 7;
 
 /// Notification vector of a vCPU whose host has not set one.
 pub const NO_VECTOR: u64 = 0xFFFF;
-/// Posted-interrupt descriptor address of a vCPU whose host has not set one.
-pub const NO_DESCRIPTOR: u64 = u64::MAX;
+/// Posted-interrupt descriptor address of a vCPU whose host has not set one: all bits that the host
+/// can write.
+pub const NO_DESCRIPTOR: u64 = !0x3F;
 
 /// Posted interrupts can be processed once the host said how.
 fn check_posted_interrupts<P: Platform>(tdvps: &Tdvps<'_, P>) -> Result<(), Status> {

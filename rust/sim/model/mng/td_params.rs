@@ -247,9 +247,8 @@ impl<'a, P: Platform> TdParams<'a, P> {
                 .enumerate()
                 .find(|(_, c)| (c.leaf, c.subleaf) == (value.leaf, value.subleaf));
             if let Some((index, config)) = configured {
-                let chosen = self.cpuid_value(index, config).map_err(|status| {
+                let chosen = self.cpuid_value(index, config).inspect_err(|_| {
                     *fault = config.id();
-                    status
                 })?;
                 let masks = config.direct.iter().zip(config.allow);
                 for (seen, (chosen, (direct, allow))) in
@@ -333,7 +332,7 @@ mod tests {
         for xfam in [3, 7, 0x203, 0xE7, 0x1803, 0x6_0003, 0x8003] {
             assert!(is_xfam_sound(xfam, fixed0), "{xfam:#x}");
         }
-        for xfam in [0, 1, 2, 0xB, 0x23, 0xE3, 0x803, 0x2_0003, 1 << 63 | 3] {
+        for xfam in [0, 1, 2, 0xB, 0x23, 0xE3, 0x803, 0x2_0003, (1 << 63) | 3] {
             assert!(!is_xfam_sound(xfam, fixed0), "{xfam:#x}");
         }
     }
@@ -343,6 +342,6 @@ mod tests {
         let fixed0 = profile::ATTRIBUTES_FIXED0;
         let accepts = |raw| check_attributes(Attributes::from_raw(raw), fixed0).is_ok();
         assert!(accepts(1) && accepts(1 << 29) && accepts(1 << 63));
-        assert!(!accepts(1 << 29 | 1) && !accepts(1 << 29 | 1 << 63) && !accepts(1 << 31));
+        assert!(!accepts((1 << 29) | 1) && !accepts((1 << 29) | (1 << 63)) && !accepts(1 << 31));
     }
 }

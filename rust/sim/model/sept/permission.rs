@@ -53,7 +53,7 @@ static MASKS: [u16; Leaf::TABLE_SIZE] = {
 #[inline]
 pub fn allows(leaf: Leaf, state: State) -> bool {
     let mask = MASKS.get(usize::from(leaf.raw())).copied().unwrap_or(0);
-    mask >> (state as u8) & 1 != 0
+    (mask >> (state as u8)) & 1 != 0
 }
 
 #[cfg(test)]

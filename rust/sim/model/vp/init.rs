@@ -115,8 +115,9 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
 fn init_vmcs<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) {
     let tdcs = &vcpu.td.tdcs;
     let hkid = vcpu.td.tdr.get(HKID);
-    let keyed =
-        |field: u32| tdcs.page(field / Level::K4.size() as u32) | hkid << cx.p.config().keyid_shift;
+    let keyed = |field: u32| {
+        cx.p.config().with_keyid(tdcs.page(field / Level::K4.size() as u32), hkid)
+    };
     let of_td = [
         (
             id::MSR_BITMAP_ADDRESS,
