@@ -15,7 +15,7 @@ import re
 import sys
 
 RESULT = re.compile(r"^(?P<indent>\s*)(?P<not>not )?ok (?P<number>\d+)\s*-?\s*(?P<name>[^#]*)(?:#\s*(?P<directive>.*))?$")
-PLAN = re.compile(r"^(?P<indent>\s*)1\.\.(?P<count>\d+)")
+PLAN = re.compile(r"^(?P<indent>\s*)1\.\.(?P<count>\d+)\s*(?:#\s*(?P<directive>.*))?$")
 PROGRAM = re.compile(r"^# program: (?P<name>\S+)")
 STAMP = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\]\s(?P<rest>.*)$")
 CARGO = re.compile(r"^test (?P<name>.+?)(?: - should panic)? \.\.\. (?P<result>ok|FAILED|ignored)(?:, (?P<reason>.*))?$")
@@ -66,58 +66,72 @@ def count_cargo(text, count):
 class Level:
     """Results at one indentation of TAP, since the enclosing one's last."""
 
-    def __init__(self):
+    def __init__(self, failures):
         self.plan = None
         self.seen = 0
+        self.failures_before = failures
 
     def missing(self):
         """How many results are missing."""
         return max((self.plan or 0) - self.seen, 0)
 
 
-def count_tap(text, count):
+class Tap:
     """TAP, one program after the other, or KTAP of a kernel log. What has subtests is not counted itself."""
-    levels = {}
-    program = ""
-    for line in text.split("\n"):
+
+    def __init__(self, count):
+        self.count = count
+        self.levels = {}
+        self.program = "TAP"
+
+    def level(self, indent):
+        """The level at an indentation, which may begin here."""
+        return self.levels.setdefault(indent, Level(len(self.count.failed)))
+
+    def close(self, indent, name):
+        """End the levels from an indentation on. Returns whether they held tests, and whether one of these failed."""
+        ended = [self.levels.pop(depth) for depth in list(self.levels) if depth >= indent]
+        for level in ended:
+            if level.missing():
+                self.count.failed.append(f"{name}: {level.missing()} announced tests gave no result")
+        failed = any(len(self.count.failed) > level.failures_before for level in ended)
+        return any(level.seen for level in ended), failed
+
+    def result(self, match):
+        """A line that says ok or not ok."""
+        indent = len(match["indent"])
+        name = f"{self.program}: {match['name'].strip() or match['number']}"
+        self.level(indent).seen += 1
+        suite, failed = self.close(indent + 1, name)
+        if not suite:
+            self.count.add(name, not match["not"], match["directive"] or "")
+        elif match["not"] and not failed:
+            self.count.failed.append(f"{name}: the suite failed, none of its tests did")
+
+    def line(self, line):
+        """Any line of output."""
         match = STAMP.match(line)
         line = match["rest"] if match else line
-        match = PROGRAM.match(line)
-        if match:
-            close(levels, 0, program, count)
-            program = match["name"] + ": "
-            continue
-        match = PLAN.match(line)
-        if match:
-            indent = len(match["indent"])
-            if indent == 0:
-                close(levels, 0, program, count)
-            levels.setdefault(indent, Level()).plan = int(match["count"])
-            continue
-        match = RESULT.match(line)
-        if not match:
-            continue
-        indent = len(match["indent"])
-        name = program + match["name"].strip()
-        inner = [level for depth, level in levels.items() if depth > indent]
-        levels.setdefault(indent, Level()).seen += 1
-        if any(level.seen for level in inner):
-            # A suite; its own verdict counts only if no test of it explains a failure.
-            before = len(count.failed)
-            close(levels, indent + 1, f"{name}: ", count)
-            if match["not"] and not any(failed.startswith(program) for failed in count.failed) and before == len(count.failed):
-                count.failed.append(f"{name}: the suite failed, none of its tests did")
-        else:
-            count.add(name, not match["not"], match["directive"] or "")
-    close(levels, 0, program, count)
+        if match := PROGRAM.match(line):
+            self.close(0, self.program)
+            self.program = match["name"]
+        elif match := PLAN.match(line):
+            if not match["indent"]:
+                self.close(0, self.program)
+            self.level(len(match["indent"])).plan = int(match["count"])
+            if match["directive"]:
+                # Nothing planned, and why.
+                self.count.add(self.program, True, match["directive"])
+        elif match := RESULT.match(line):
+            self.result(match)
 
 
-def close(levels, indent, prefix, count):
-    """End the levels from an indentation on."""
-    for depth in [depth for depth in levels if depth >= indent]:
-        missing = levels.pop(depth).missing()
-        if missing:
-            count.failed.append(f"{prefix}{missing} announced tests gave no result")
+def count_tap(text, count):
+    """Output in TAP or KTAP."""
+    tap = Tap(count)
+    for line in text.split("\n"):
+        tap.line(line)
+    tap.close(0, tap.program)
 
 
 def count_suite(args):

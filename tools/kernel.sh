@@ -115,12 +115,13 @@ kmake()
 	make -C "$KERNEL_SRC" O="$KERNEL_OBJ" LLVM=1 KBUILD_BUILD_USER=tdx-sept KBUILD_BUILD_HOST=tdx-sept -j"$(nproc)" "$@"
 }
 
+# The smallest kernel, and kernel.config on top of it.
 configure_kernel()
 {
-	local missing=
-	kmake tinyconfig
-	"$KERNEL_SRC/scripts/kconfig/merge_config.sh" -m -O "$KERNEL_OBJ" "$KERNEL_OBJ/.config" "$TOP/kernel.config"
-	kmake olddefconfig
+	local missing all=$KERNEL_OBJ/all.config
+	(cd "$KERNEL_SRC"; cat kernel/configs/tiny-base.config kernel/configs/tiny.config arch/x86/configs/tiny.config) >"$all"
+	cat "$TOP/kernel.config" >>"$all"
+	KCONFIG_ALLCONFIG=$all kmake allnoconfig
 	missing=$(missing_options)
 	[ -z "$missing" ] || die "the kernel does not take these lines of kernel.config: $missing"
 }
