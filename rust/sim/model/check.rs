@@ -21,13 +21,14 @@ impl<P: Platform> Ctx<'_, P> {
     /// A physical address less its KeyID; bits above the KeyID stay.
     pub fn without_keyid(&self, pa: u64) -> u64 {
         let config = self.p.config();
-        pa & !(!(u64::MAX << config.keyid_bits) << config.keyid_shift)
+        let keyids = !u64::MAX.wrapping_shl(u32::from(config.keyid_bits));
+        pa & !config.with_keyid(0, keyids)
     }
 
     /// Checks that `pa` is aligned to `align`, a power of two, is below 2^52, and has no KeyID.
     #[inline]
     pub fn check_hpa(&self, op: Operand, pa: u64, align: u64) -> Result<(), Status> {
-        if pa & (align - 1) == 0 && pa >> self.p.config().keyid_shift == 0 {
+        if pa & (align - 1) == 0 && pa & !self.p.config().memory_mask() == 0 {
             Ok(())
         } else {
             Err(Status::OPERAND_INVALID.with(op))
@@ -44,12 +45,11 @@ impl<P: Platform> Ctx<'_, P> {
         if pa & (size - 1) != 0 || pa >> PA_WIDTH != 0 {
             return Err(invalid);
         }
-        let memory = pa & !(u64::MAX << config.keyid_shift);
         if (Range { base: pa, size }).overlaps(&config.seamrr)
-            || (pa >> config.keyid_shift) >= u64::from(config.first_private_keyid)
+            || config.keyid(pa) >= u64::from(config.first_private_keyid)
         {
             return Err(invalid);
         }
-        Ok(memory)
+        Ok(pa & config.memory_mask())
     }
 }

@@ -160,6 +160,21 @@ impl Config {
         first..first.saturating_add(self.nr_private_keyids)
     }
 
+    /// The bits of a physical address that select memory: those below the KeyID.
+    pub fn memory_mask(&self) -> u64 {
+        !u64::MAX.wrapping_shl(u32::from(self.keyid_shift))
+    }
+
+    /// A physical address with a KeyID in it.
+    pub fn with_keyid(&self, pa: u64, hkid: u64) -> u64 {
+        pa | hkid.wrapping_shl(u32::from(self.keyid_shift))
+    }
+
+    /// The KeyID in a physical address, together with whatever is above it.
+    pub fn keyid(&self, pa: u64) -> u64 {
+        pa.wrapping_shr(u32::from(self.keyid_shift))
+    }
+
     /// A bit for each package.
     pub fn all_packages(&self) -> u64 {
         1u64.checked_shl(self.nr_packages)

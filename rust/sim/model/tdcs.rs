@@ -187,7 +187,7 @@ impl<'a, P: Platform> Tdcs<'a, P> {
     #[inline]
     fn load_page(&self, index: u32) -> u64 {
         let pa = tdr::fields::TDCX_PA.element(index).load(self.p, self.tdr);
-        pa & !(u64::MAX << self.p.config().keyid_shift)
+        pa & self.p.config().memory_mask()
     }
 
     /// A field, split into its page's address and its place in the page.

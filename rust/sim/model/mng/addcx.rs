@@ -60,8 +60,8 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         cx.p.random().ok_or(Status::RND_NO_ENTROPY)?;
     }
 
-    let key = tdr.get(tdr::fields::HKID) << cx.p.config().keyid_shift;
-    tdr.set(tdr::fields::TDCX_PA.element(index as u32), pa | key);
+    let keyed = cx.p.config().with_keyid(pa, tdr.hkid().into());
+    tdr.set(tdr::fields::TDCX_PA.element(index as u32), keyed);
     tdr.set(tdr::fields::NUM_TDCX, index + 1);
     tdr.add_children(1);
     page.entry().set(PageType::Tdcx, tdr.pa());

@@ -119,13 +119,13 @@ fn add_tdmr<P: Platform>(cx: &Ctx<'_, P>, array: u64, index: u64) -> Completion 
 
 /// Whether base and size are multiples of `align` and the range has neither KeyID nor end beyond memory.
 fn is_sound<P: Platform>(cx: &Ctx<'_, P>, range: &Range, align: u64) -> bool {
-    let limit = 1u64 << cx.p.config().keyid_shift;
+    let memory = cx.p.config().memory_mask();
     range.base % align == 0
         && range.size % align == 0
         && range
             .base
             .checked_add(range.size)
-            .is_some_and(|end| end <= limit)
+            .is_some_and(|end| end.saturating_sub(1) & !memory == 0)
 }
 
 fn check_range<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Completion {
