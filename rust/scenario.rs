@@ -14,8 +14,10 @@ mod ranges;
 mod refusals;
 
 pub use fixture::{
+    with_td,
     Bench,
-    Fault, //
+    Fault,
+    TestTd, //
 };
 pub use initial::measurement;
 pub use life::life;

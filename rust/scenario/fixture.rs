@@ -134,17 +134,23 @@ impl Pages {
 }
 
 /// A TD under test, with one vCPU if [`TestTd::add_vcpu`] was called.
-pub(super) struct TestTd<'a, B: Bench> {
-    pub(super) bench: &'a B,
-    pub(super) td: Td,
-    pub(super) vcpu: Option<Pfn>,
+pub struct TestTd<'a, B: Bench> {
+    /// The machine that the TD is on.
+    pub bench: &'a B,
+    /// The TD.
+    pub td: Td,
+    vcpu: Option<Pfn>,
     control: Pages,
     tables: Pages,
     private: Pages,
 }
 
 /// Runs `body` on a new TD, and tears the TD down whatever comes out.
-pub(super) fn with_td<B: Bench>(
+///
+/// # Errors
+///
+/// What was not as it should be, in `body` or around it.
+pub fn with_td<B: Bench>(
     bench: &B,
     body: impl FnOnce(&mut TestTd<'_, B>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
@@ -209,7 +215,11 @@ impl<'a, B: Bench> TestTd<'a, B> {
     }
 
     /// Creates and initialises a vCPU.
-    pub(super) fn add_vcpu(&mut self) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    ///
+    /// A leaf that did not do its job.
+    pub fn add_vcpu(&mut self) -> Result<(), Fault> {
         let tdvpr = self.alloc_control()?;
         // SAFETY: The page was just allocated, and is freed after it was reclaimed.
         unsafe { tdh::vp::create(self.bench, self.td.tdr, tdvpr) }?;
@@ -225,7 +235,11 @@ impl<'a, B: Bench> TestTd<'a, B> {
     }
 
     /// Links table pages from the root down to the one that maps 4 KiB pages at `gpa`.
-    pub(super) fn link_tables(&mut self, gpa: Gpa) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    ///
+    /// An operation that did not do its job.
+    pub fn link_tables(&mut self, gpa: Gpa) -> Result<(), Fault> {
         for level in [Level::G512, Level::G1, Level::M2] {
             self.link_table(gpa.align_down(level), level)?;
         }
@@ -233,7 +247,11 @@ impl<'a, B: Bench> TestTd<'a, B> {
     }
 
     /// Links a table page below the entry of `level` at `gpa`.
-    pub(super) fn link_table(&mut self, gpa: Gpa, level: Level) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    ///
+    /// An operation that did not do its job.
+    pub fn link_table(&mut self, gpa: Gpa, level: Level) -> Result<(), Fault> {
         let table = self.bench.alloc().ok_or(Fault::Resources)?;
         self.tables.push(table)?;
         // SAFETY: The page was just allocated, and is freed after it was reclaimed.
@@ -241,30 +259,38 @@ impl<'a, B: Bench> TestTd<'a, B> {
     }
 
     /// Allocates a page that is going to be private memory of the TD.
-    pub(super) fn alloc_private(&mut self) -> Result<Pfn, Fault> {
+    ///
+    /// # Errors
+    ///
+    /// No memory.
+    pub fn alloc_private(&mut self) -> Result<Pfn, Fault> {
         let page = self.bench.alloc().ok_or(Fault::Resources)?;
         self.private.push(page)?;
         Ok(page)
     }
 
     /// Frees a page that was private memory and was removed, or never became so.
-    pub(super) fn free_private(&mut self, page: Pfn) {
+    pub fn free_private(&mut self, page: Pfn) {
         self.private.forget(page);
         self.bench.free(page);
     }
 
     /// Reads the entry of `level` at `gpa`.
-    pub(super) fn entry(
-        &self,
-        gpa: Gpa,
-        level: Level,
-    ) -> Result<tdh::mem::SeptEntry, seamcall::Error> {
+    ///
+    /// # Errors
+    ///
+    /// EPT_WALK_FAILED if a table above it is missing or blocked.
+    pub fn entry(&self, gpa: Gpa, level: Level) -> Result<tdh::mem::SeptEntry, seamcall::Error> {
         let at = GpaWord::from_raw(gpa.get() | level.raw());
         tdh::mem::sept_rd(self.bench, self.td.tdr, at)
     }
 
     /// Returns what the TDX module uses a page for.
-    pub(super) fn type_of(&self, page: Pfn) -> Result<Option<PageType>, Fault> {
+    ///
+    /// # Errors
+    ///
+    /// A leaf that did not do its job.
+    pub fn type_of(&self, page: Pfn) -> Result<Option<PageType>, Fault> {
         Ok(tdh::phymem::page_rdmd(self.bench, page)?.page_type)
     }
 

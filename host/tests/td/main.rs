@@ -3,6 +3,8 @@
 //! TDs on the model: the scenarios that KUnit runs in the kernel, and operations that are disturbed.
 
 mod bench;
+mod disturbed;
+mod random;
 
 use bench::ModelBench;
 use tdx::scenario::{
