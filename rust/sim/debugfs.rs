@@ -2,8 +2,23 @@
 
 //! What the simulated TDX module looks like from outside: `/sys/kernel/debug/tdx_sim/`.
 //!
-//! One record a line, `key=value` words. All files are snapshots taken without the module's locks: SEAMCALLs
-//! that run meanwhile are seen half done, but TDX memory is only followed where the PAMT vouches for it.
+//! | file | one line for | words |
+//! |---|---|---|
+//! | `calls` | each leaf and caller | `leaf caller calls failed` |
+//! | `failures` | each leaf, caller and status but success | `leaf caller status name operand count` |
+//! | `tsc` | each leaf and caller | `leaf caller calls cycles` (in the trap handler) |
+//! | `log` | the ring | `records next dropped` |
+//! | | each of the last calls | `seq tsc cpu caller leaf version rcx rdx r8 r9 status rcx_out rdx_out r8_out cycles` |
+//! | `pamt` | each page in TDX hands | `page level type owner locked` |
+//! | | each page type | `type pages` (of 4K) |
+//! | | all pages in TDX hands | `in_use` |
+//! | `keyids` | each KeyID in use | `hkid state` |
+//! | `tds` | each TD | `td hkid state chldcnt fatal op_state vcpus mrtd` (the last three while there is a TDCS) |
+//! | `sept` | each table page, and each run of pages | `td gpa size level state pfn n` |
+//!
+//! A word is `key=value`. TDs, pages and owners are physical addresses; `level` is that of the entry. All files are
+//! snapshots taken without the module's locks: SEAMCALLs that run meanwhile are seen half done, but TDX memory is
+//! only followed where the PAMT vouches for it.
 
 mod pamt;
 mod sept;

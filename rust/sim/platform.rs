@@ -99,7 +99,11 @@ fn config(facts: &ffi::Facts, memory: &Memory) -> Result<Config> {
         let size = end.checked_sub(base).filter(|&size| size != 0)?;
         Some(Range { base, size })
     });
-    for (cmr, range) in cmrs.iter_mut().zip(convertible) {
+    for (i, range) in convertible.enumerate() {
+        let Some(cmr) = cmrs.get_mut(i) else {
+            pr_warn!("only the first {MAX_CMRS} ranges of RAM are convertible\n");
+            break;
+        };
         *cmr = range;
     }
     let keyid_bits = PA_BITS.checked_sub(facts.phys_bits).ok_or(EINVAL)?;

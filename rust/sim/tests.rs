@@ -306,26 +306,23 @@ mod cases {
         if active().is_none() {
             return;
         }
-        // A number that no leaf has.
+        // A reserved bit of RAX is refused before anything else, in any state of the module.
         let mut args = some_args();
-        let status = seamcall(__seamcall_saved_ret, 42, &mut args);
+        let status = seamcall(__seamcall_saved_ret, 1 << 24, &mut args);
         assert_eq!(status, Status::OPERAND_INVALID.with(Operand::RAX));
         assert_eq!(args, some_args());
 
+        // TDH.SYS.RD has the outputs RDX and R8.
         let mut args = some_args();
-        let rdmd = Rax::from(Leaf::PhymemPageRdmd).into_raw();
-        let status = seamcall(__seamcall_saved_ret, rdmd, &mut args);
-        assert_eq!(status, Status::OPERAND_INVALID.with(Operand::RCX));
-        let outputs = Args {
-            rcx: args.rcx,
+        let rax = Rax::from(Leaf::SysRd).into_raw();
+        let status = seamcall(__seamcall_saved_ret, rax, &mut args);
+        assert_eq!(status, Status::METADATA_FIELD_ID_INCORRECT);
+        let expected = Args {
             rdx: args.rdx,
             r8: args.r8,
-            r9: args.r9,
-            r10: args.r10,
-            r11: args.r11,
             ..some_args()
         };
-        assert_eq!(args, outputs);
+        assert_eq!(args, expected);
     }
 
     #[test]
