@@ -65,20 +65,21 @@ unsigned long long kmsg_now(void)
 struct search {
 	unsigned long long since;
 	bool skip_marked, marked;
+	bool booted;
 	const char *const *expected;
 	int found;
 	char *first;
 	size_t size;
 };
 
-/* Whatever the level: some of these are printed at KERN_DEFAULT. */
-static bool is_complaint(int level, const char *text)
+/* Errors; and whatever the level, for some are printed at KERN_DEFAULT, these words. While it boots the kernel also finds errors of the firmware's. */
+static bool is_complaint(int level, const char *text, bool booted)
 {
 	static const char *const words[] = { "WARNING:", "BUG:", "Oops", "cut here", "leaked", "INFO: task", "INFO: rcu", "possible circular" };
 
 	if (!strncmp(text, "tdx_selftest:", strlen("tdx_selftest:")))
 		return false;
-	if (level <= LOG_ERR)
+	if (level <= LOG_ERR && booted)
 		return true;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strstr(text, words[i]))
@@ -94,8 +95,10 @@ static void look(unsigned long long seq, int level, const char *text, void *arg)
 		search->marked = true;
 	else if (strstr(text, KMSG_EXPECT_END))
 		search->marked = false;
+	if (strstr(text, "as init process"))
+		search->booted = true;
 
-	if (seq < search->since || (search->skip_marked && search->marked) || !is_complaint(level, text))
+	if (seq < search->since || (search->skip_marked && search->marked) || !is_complaint(level, text, search->booted))
 		return;
 	for (const char *const *expected = search->expected; expected && *expected; expected++)
 		if (strstr(text, *expected))
@@ -110,7 +113,7 @@ static void look(unsigned long long seq, int level, const char *text, void *arg)
  */
 int kmsg_complaints(unsigned long long since, const char *const *expected, char *first, size_t size)
 {
-	struct search search = { .since = since, .expected = expected, .first = first, .size = size };
+	struct search search = { .since = since, .booted = true, .expected = expected, .first = first, .size = size };
 
 	*first = '\0';
 	if (for_each_record(look, &search))
