@@ -150,6 +150,7 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Lock<W, SHIFT, HP> {
                 Ok(_) if taken => {
                     return Some(Guard {
                         word: self.word,
+                        seen: new,
                         mode,
                     })
                 }
@@ -164,6 +165,8 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Lock<W, SHIFT, HP> {
 #[must_use = "the lock is released at once if the guard is dropped"]
 pub struct Guard<W: Word, const SHIFT: u32, const HP: bool> {
     word: W,
+    /// The word as it was when the lock had been taken.
+    seen: u64,
     mode: Mode,
 }
 
@@ -171,6 +174,12 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Guard<W, SHIFT, HP> {
     /// The word that the lock is in.
     pub fn word(&self) -> &W {
         &self.word
+    }
+
+    /// What the word held when the lock had been taken.
+    #[inline]
+    pub fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// Turns a shared lock into an exclusive one if nobody else shares it; else it stays shared, and the
@@ -181,7 +190,7 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Guard<W, SHIFT, HP> {
             return true;
         }
         let (priority, sharer) = (Lock::<W, SHIFT, HP>::PRIORITY, Lock::<W, SHIFT, HP>::SHARER);
-        let mut word = self.word.load();
+        let mut word = self.seen;
         loop {
             let lock = (word >> SHIFT) & FIELD;
             let alone = lock & !priority == sharer;
@@ -189,6 +198,7 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Guard<W, SHIFT, HP> {
             let new = (word & !(FIELD << SHIFT)) | (next << SHIFT);
             match self.word.cmpxchg(word, new) {
                 Ok(_) => {
+                    self.seen = new;
                     if alone {
                         self.mode = Mode::Exclusive;
                     }
@@ -207,7 +217,8 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Drop for Guard<W, SHIFT, HP> {
             Mode::Exclusive => EXCLUSIVE,
             Mode::Shared => Lock::<W, SHIFT, HP>::SHARER,
         };
-        let mut word = self.word.load();
+        // Mostly nobody has touched the word since; else the exchange tells what it is now.
+        let mut word = self.seen;
         loop {
             // Only the lock's own bits may change, even if the host has damaged the word meanwhile.
             let lock = ((word >> SHIFT) & FIELD).wrapping_sub(held) & FIELD;

@@ -16,6 +16,7 @@ use super::{
         Word, //
     },
     platform::Platform,
+    tdmr::PAMT_ENTRY_SIZE,
     Ctx, //
 };
 use crate::abi::{
@@ -32,6 +33,18 @@ const TYPE: u64 = 0xFF << TYPE_SHIFT;
 const OWNER: u64 = !0 << 24;
 /// From a physical address (bits 51:12) to the owner field (bits 63:24).
 const OWNER_SHIFT: u32 = 12;
+
+/// The number of the page type in the first word of an entry.
+#[inline]
+fn type_in(word: u64) -> u64 {
+    (word & TYPE) >> TYPE_SHIFT
+}
+
+/// The physical address of the owner in the first word of an entry.
+#[inline]
+fn owner_in(word: u64) -> u64 {
+    (word & OWNER) >> OWNER_SHIFT
+}
 
 /// The lock of a PAMT entry, which stands for the page.
 pub type PageLock<'a, P> = Lock<Mem<'a, P>, 0, true>;
@@ -94,7 +107,7 @@ impl<'a, P: Platform> Entry<'a, P> {
     /// The number of the page type; see [`PageType`].
     #[inline]
     pub fn raw_type(self) -> u64 {
-        (self.word().load() & TYPE) >> TYPE_SHIFT
+        type_in(self.word().load())
     }
 
     /// Whether the page has the given type.
@@ -106,7 +119,7 @@ impl<'a, P: Platform> Entry<'a, P> {
     /// The physical address of the owner, a TDR.
     #[inline]
     pub fn owner(self) -> u64 {
-        (self.word().load() & OWNER) >> OWNER_SHIFT
+        owner_in(self.word().load())
     }
 
     /// Gives the page to `owner`, the physical address of a TDR (0 for a TDR itself).
@@ -164,6 +177,24 @@ impl<'a, P: Platform> Page<'a, P> {
         }
     }
 
+    /// The number of the page type that the page had when it was locked.
+    #[inline]
+    pub fn raw_type(&self) -> u64 {
+        type_in(self.target.seen())
+    }
+
+    /// Whether the page had the given type when it was locked.
+    #[inline]
+    pub fn is(&self, page_type: PageType) -> bool {
+        self.raw_type() == page_type.raw()
+    }
+
+    /// The physical address of the owner, a TDR, that the page had when it was locked.
+    #[inline]
+    pub fn owner(&self) -> u64 {
+        owner_in(self.target.seen())
+    }
+
     /// The size of the page.
     pub fn level(&self) -> Level {
         self.level
@@ -207,38 +238,38 @@ pub fn walk<'a, P: Platform>(
         .ok_or(Status::OPERAND_ADDR_RANGE_ERROR.with(op))?;
     let entry = |level| Entry::new(cx.p, tdmr.pamt_entry(level, pa));
 
-    let g1 = entry(Level::G1);
-    let mut g1_guard = g1.lock().acquire(Mode::Shared).ok_or(busy)?;
-    if to >= Level::G1 || !g1.is(PageType::Nda) {
-        if mode == Mode::Exclusive && !g1_guard.promote() {
+    let is_leaf = |guard: &PageGuard<'_, P>| type_in(guard.seen()) != PageType::Nda.raw();
+
+    let mut g1 = entry(Level::G1).lock().acquire(Mode::Shared).ok_or(busy)?;
+    if to >= Level::G1 || is_leaf(&g1) {
+        if mode == Mode::Exclusive && !g1.promote() {
             return Err(busy);
         }
         return Ok(Page {
-            target: g1_guard,
+            target: g1,
             _m2: None,
             _g1: None,
             level: Level::G1,
         });
     }
 
-    let m2 = entry(Level::M2);
-    let mut m2_guard = m2.lock().acquire(Mode::Shared).ok_or(busy)?;
-    if to == Level::M2 || !m2.is(PageType::Nda) {
-        if mode == Mode::Exclusive && !m2_guard.promote() {
+    let mut m2 = entry(Level::M2).lock().acquire(Mode::Shared).ok_or(busy)?;
+    if to == Level::M2 || is_leaf(&m2) {
+        if mode == Mode::Exclusive && !m2.promote() {
             return Err(busy);
         }
         return Ok(Page {
-            target: m2_guard,
+            target: m2,
             _m2: None,
-            _g1: Some(g1_guard),
+            _g1: Some(g1),
             level: Level::M2,
         });
     }
 
     Ok(Page {
         target: entry(Level::K4).lock().acquire(mode).ok_or(busy)?,
-        _m2: Some(m2_guard),
-        _g1: Some(g1_guard),
+        _m2: Some(m2),
+        _g1: Some(g1),
         level: Level::K4,
     })
 }
@@ -276,7 +307,7 @@ pub fn page<'a, P: Platform>(
 ) -> Result<Page<'a, P>, Status> {
     cx.check_hpa(op, pa, Level::K4.size())?;
     let page = walk(cx, op, pa, Level::K4, mode)?;
-    if page.level == Level::K4 && page.entry().is(page_type) {
+    if page.level == Level::K4 && page.is(page_type) {
         Ok(page)
     } else {
         Err(Status::PAGE_METADATA_INCORRECT.with(op))
@@ -293,13 +324,12 @@ pub fn free_range<'a, P: Platform>(
 ) -> Result<Page<'a, P>, Status> {
     cx.check_hpa(op, pa, level.size())?;
     let page = walk(cx, op, pa, level, Mode::Exclusive)?;
-    let mut free = page.level == level && page.entry().is(PageType::Nda);
+    let mut free = page.level == level && page.is(PageType::Nda);
     if free && level > Level::K4 {
-        let parts = level.pages().min(Level::M2.pages());
-        free = (0..parts).all(|i| {
-            entry(cx, pa.wrapping_add(i << Level::K4.shift()), Level::K4)
-                .is_some_and(|e| e.is(PageType::Nda))
-        });
+        let first = entry(cx, pa, Level::K4).map_or(0, |entry| entry.pa);
+        free = (0..level.pages().min(Level::M2.pages()))
+            .map(|i| first.wrapping_add(i * PAMT_ENTRY_SIZE))
+            .all(|pa| Entry::new(cx.p, pa).is(PageType::Nda));
     }
     if free {
         Ok(page)

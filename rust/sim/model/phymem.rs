@@ -20,8 +20,7 @@ fn clear_outputs(args: &mut Args) {
 
 /// Describes a page in the registers: type, owner and size.
 fn report<P: Platform>(args: &mut Args, page: &Page<'_, P>) {
-    let entry = page.entry();
-    args.rcx = entry.raw_type();
-    args.rdx = entry.owner();
+    args.rcx = page.raw_type();
+    args.rdx = page.owner();
     args.r8 = page.level().raw();
 }

@@ -78,7 +78,7 @@ impl<'a, P: Platform> Tdr<'a, P> {
     pub fn lock_implicit(cx: &Ctx<'a, P>, pa: u64, mode: Mode) -> Result<Self, Status> {
         let busy = Status::OPERAND_BUSY.with(Operand::TDR);
         let page = pamt::lock_implicit(cx, pa, Level::K4, mode, busy)?;
-        if !page.entry().is(PageType::Tdr) {
+        if !page.is(PageType::Tdr) {
             // Only damage to the PAMT makes something else an owner.
             return Err(Status::TD_FATAL);
         }

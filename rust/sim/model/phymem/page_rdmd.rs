@@ -26,7 +26,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     cx.check_hpa(Operand::RCX, pa, Level::K4.size())?;
     let page = pamt::walk(cx, Operand::RCX, pa, Level::K4, Mode::Shared)?;
     super::report(args, &page);
-    if page.entry().is(PageType::Reg) || page.entry().is(PageType::Ept) {
+    if page.is(PageType::Reg) || page.is(PageType::Ept) {
         args.r9 = page.entry().bepoch();
     }
     Ok(())

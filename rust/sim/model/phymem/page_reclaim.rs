@@ -31,8 +31,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
 
     cx.check_hpa(Operand::RCX, pa, Level::K4.size())?;
     let page = pamt::walk(cx, Operand::RCX, pa, Level::K4, Mode::Exclusive)?;
-    let entry = page.entry();
-    if entry.is(PageType::Nda) || entry.is(PageType::Rsvd) {
+    if page.is(PageType::Nda) || page.is(PageType::Rsvd) {
         return Err(Status::PAGE_METADATA_INCORRECT.with(Operand::RCX));
     }
     super::report(args, &page);
@@ -40,7 +39,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         return Err(Status::OPERAND_INVALID.with(Operand::RCX));
     }
 
-    if entry.is(PageType::Tdr) {
+    if page.is(PageType::Tdr) {
         let lifecycle = Lifecycle::from_raw(fields::LIFECYCLE_STATE.load(cx.p, pa));
         if lifecycle != Some(Lifecycle::Teardown) {
             return Err(Status::LIFECYCLE_STATE_INCORRECT);
@@ -49,12 +48,12 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
             return Err(Status::TD_ASSOCIATED_PAGES_EXIST);
         }
     } else {
-        let tdr = Tdr::lock_implicit(cx, entry.owner(), Mode::Shared)?;
+        let tdr = Tdr::lock_implicit(cx, page.owner(), Mode::Shared)?;
         if tdr.lifecycle() != Some(Lifecycle::Teardown) {
             return Err(Status::LIFECYCLE_STATE_INCORRECT);
         }
         tdr.remove_children(page.level().pages());
     }
-    entry.set_type(PageType::Nda);
+    page.entry().set_type(PageType::Nda);
     Ok(())
 }

@@ -33,7 +33,7 @@ use crate::abi::{
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let page = vcpu::lock(cx, Operand::RCX, args.rcx, Mode::Exclusive)?;
-    let tdr = Tdr::lock_implicit(cx, page.entry().owner(), Mode::Shared)?;
+    let tdr = Tdr::lock_implicit(cx, page.owner(), Mode::Shared)?;
     if tdr.lifecycle() != Some(Lifecycle::KeysConfigured) {
         return Err(Status::TD_KEYS_NOT_CONFIGURED);
     }

@@ -73,7 +73,7 @@ impl<'a, P: Platform> Vcpu<'a, P> {
     ) -> Result<Self, Status> {
         let page = lock(cx, op, pa, mode)?;
         Ok(Self {
-            td: Td::open_implicit(cx, leaf, page.entry().owner())?,
+            td: Td::open_implicit(cx, leaf, page.owner())?,
             _tdvpr: page,
             tdvps: Tdvps::new(cx.p, pa),
         })
