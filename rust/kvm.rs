@@ -9,8 +9,7 @@ use crate::{
         Gpa,
         Hkid,
         Level,
-        Pfn,
-        Status, //
+        Pfn, //
     },
     seamcall::kernel::TdxCore,
     sept::{
@@ -54,12 +53,12 @@ impl Drop for Registration {
 }
 
 #[repr(transparent)]
-struct Ops(bindings::tdx_sept_ops);
+pub(crate) struct Ops(pub(crate) bindings::tdx_sept_ops);
 
 // SAFETY: The table is never written, and what it points to is good for all threads.
 unsafe impl Sync for Ops {}
 
-static OPS: Ops = Ops(bindings::tdx_sept_ops {
+pub(crate) static OPS: Ops = Ops(bindings::tdx_sept_ops {
     name: as_char_ptr_in_const_context(<crate::TdxSept as ModuleMetadata>::NAME),
     owner: this_module::<crate::LocalModule>().as_ptr(),
     link: Some(link),
@@ -182,8 +181,9 @@ unsafe fn finish(
 fn errno(why: &Why) -> Error {
     match why {
         Why::Invalid | Why::NotConvertible => EINVAL,
-        Why::Refused(error) if error.status.is(Status::OPERAND_BUSY) => EBUSY,
-        Why::Refused(_) | Why::Mismatch(_) | Why::Lost(_) => EIO,
+        Why::Refused(error) => (*error).into(),
+        // Not what the module says: KVM must not repeat the removal of a mapping that is gone.
+        Why::Mismatch(_) | Why::Lost(_) => EIO,
     }
 }
 

@@ -39,4 +39,4 @@ macro_rules! ensure {
         }
     };
 }
-use ensure;
+pub(crate) use ensure;

@@ -4,6 +4,10 @@
 
 use crate::{
     abi::{
+        sept::{
+            Info,
+            State, //
+        },
         Args,
         Hkid,
         Level,
@@ -11,8 +15,10 @@ use crate::{
         Rax,
         Status, //
     },
+    kvm,
     scenario::{
         self,
+        ensure,
         Bench,
         Fault, //
     },
@@ -140,9 +146,72 @@ fn run(scenario: fn(&Kernel) -> Result<(), Fault>) -> Result {
     })
 }
 
+/// KVM's operations on a TD: what they return and report. Refusals reach the log, too.
+fn operations(kernel: &Kernel) -> Result<(), Fault> {
+    scenario::with_td(kernel, |t| {
+        let ops = &kvm::OPS.0;
+        let (Some(link), Some(aug), Some(block), Some(track), Some(remove)) =
+            (ops.link, ops.aug, ops.block, ops.track, ops.remove)
+        else {
+            return Err(Fault::Resources);
+        };
+        let td = bindings::tdx_sept_td {
+            tdr_pfn: t.td.tdr.get(),
+            hkid: t.td.hkid.get(),
+        };
+        let range = bindings::tdx_sept_range {
+            gpa: 0x4000_0000,
+            level: 0,
+            nr: 1,
+        };
+        let mut res = bindings::tdx_sept_result::default();
+        let page = t.alloc_private()?;
+        let tables = [t.alloc_table()?, t.alloc_table()?, t.alloc_table()?];
+        let pfn = page.get();
+
+        // SAFETY: The arguments are valid, the pages the TD's to take.
+        unsafe {
+            // No such level, and memory that does not exist.
+            let bad = bindings::tdx_sept_range { level: -1, ..range };
+            ensure!(aug(&td, &bad, pfn, &mut res) == EINVAL.to_errno());
+            ensure!(res.status == 0);
+            ensure!(aug(&td, &range, u64::MAX, &mut res) == EINVAL.to_errno());
+            ensure!(aug(&td, &range, (1 << 40) - 1, &mut res) == EINVAL.to_errno());
+            ensure!(res.status == 0);
+
+            // No table: the root's entry is shown.
+            ensure!(aug(&td, &range, pfn, &mut res) == EIO.to_errno());
+            ensure!(Status::from_raw(res.status).is(Status::EPT_WALK_FAILED));
+            let info = Info::from_raw(res.level_state);
+            ensure!(info.level() == Some(Level::G512) && info.state() == Some(State::Free));
+            ensure!(res.nr_done == 0);
+
+            for (table, level) in tables.iter().zip([3, 2, 1]) {
+                let gpa = range.gpa >> (12 + 9 * level) << (12 + 9 * level);
+                ensure!(link(&td, gpa, level, table.get(), &mut res) == 0);
+            }
+            ensure!(aug(&td, &range, pfn, &mut res) == 0);
+            // The second page of the range is free, and cannot be blocked.
+            let two = bindings::tdx_sept_range { nr: 2, ..range };
+            ensure!(block(&td, &two, &mut res) == EIO.to_errno());
+            ensure!(res.nr_done == 1);
+            ensure!(block(&td, &range, &mut res) == 0);
+            ensure!(track(&td, &mut res) == 0);
+            ensure!(remove(&td, &range, pfn, &mut res) == 0);
+        }
+        t.free_private(page);
+        Ok(())
+    })
+}
+
 #[kunit_tests(tdx_sept)]
 mod suite {
     use super::*;
+
+    #[test]
+    fn kvms_operations() -> Result {
+        run(operations)
+    }
 
     #[test]
     fn life() -> Result {

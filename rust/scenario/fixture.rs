@@ -252,10 +252,20 @@ impl<'a, B: Bench> TestTd<'a, B> {
     ///
     /// An operation that did not do its job.
     pub fn link_table(&mut self, gpa: Gpa, level: Level) -> Result<(), Fault> {
-        let table = self.bench.alloc().ok_or(Fault::Resources)?;
-        self.tables.push(table)?;
+        let table = self.alloc_table()?;
         // SAFETY: The page was just allocated, and is freed after it was reclaimed.
         Ok(unsafe { sept::link(self.bench, &self.td, gpa, level, table) }?)
+    }
+
+    /// Allocates a page that is going to be a table page of the TD.
+    ///
+    /// # Errors
+    ///
+    /// No memory.
+    pub fn alloc_table(&mut self) -> Result<Pfn, Fault> {
+        let table = self.bench.alloc().ok_or(Fault::Resources)?;
+        self.tables.push(table)?;
+        Ok(table)
     }
 
     /// Allocates a page that is going to be private memory of the TD.

@@ -46,7 +46,7 @@ const TDMR_ARRAY: u64 = 0x0100_1000;
 /// Page numbers of the memory that TDX covers.
 const FIRST: u64 = layout::TDMR_BASE >> 12;
 const PAGES: u64 = GIB >> 12;
-/// The last pages are never handed out one by one: large mappings may use them.
+/// Pages that are handed out one by one; the memory after them is for large pages.
 const SMALL_PAGES: u64 = PAGES / 2;
 /// KeyIDs of the layout: the first is the module's own.
 const GLOBAL_KEYID: u16 = 32;
@@ -54,7 +54,7 @@ const LAST_KEYID: u16 = 63;
 
 /// A machine whose TDX module is up.
 pub(crate) struct ModelBench {
-    computer: Computer,
+    pub(crate) computer: Computer,
     module: Module,
     /// The logical processor that calls are made on.
     lp: Cell<u32>,
@@ -119,6 +119,11 @@ impl ModelBench {
         for (pa, word) in (pa..).step_by(8).zip(words) {
             self.computer.write(pa, &word.to_le_bytes());
         }
+    }
+
+    /// The first page of memory that is not handed out otherwise, aligned to 2 MiB.
+    pub(crate) fn large_page(&self) -> Pfn {
+        Pfn::new(FIRST + SMALL_PAGES).unwrap()
     }
 
     /// All resources are the host's again, and the TDX module agrees.

@@ -4,6 +4,7 @@
 
 mod bench;
 mod disturbed;
+mod large;
 mod random;
 
 use bench::ModelBench;
