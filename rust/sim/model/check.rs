@@ -35,8 +35,8 @@ impl<P: Platform> Ctx<'_, P> {
         }
     }
 
-    /// Checks that the host may hand over `size` bytes of its own memory at `pa`: aligned to `size`, a power of
-    /// two, not the module's memory, and with a shared KeyID.
+    /// Checks that the host may hand over `size` bytes of its own memory at `pa`: aligned to
+    /// `size`, a power of two, not the module's memory, and with a shared KeyID.
     ///
     /// Returns the address without the KeyID.
     pub fn check_shared_hpa(&self, op: Operand, pa: u64, size: u64) -> Result<u64, Status> {

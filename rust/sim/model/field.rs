@@ -10,7 +10,8 @@ use super::{
     platform::Platform, //
 };
 
-/// A field of 8, 16, 32 or 64 bits at a naturally aligned offset, or the first of an array of such fields.
+/// A field of 8, 16, 32 or 64 bits at a naturally aligned offset, or the first of an array of such
+/// fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Byte offset in the structure.
@@ -64,7 +65,8 @@ impl Field {
         (self.word(p, base).load() >> self.shift()) & self.mask()
     }
 
-    /// Writes the field in the structure at `base`; its neighbours in the word may change meanwhile.
+    /// Writes the field in the structure at `base`; its neighbours in the word may change
+    /// meanwhile.
     #[inline]
     pub fn store<P: Platform>(self, p: &P, base: u64, value: u64) {
         let word = self.word(p, base);
@@ -78,7 +80,8 @@ impl Field {
         }
     }
 
-    /// Replaces the field in `word`, the word that holds it, by what `change` makes of it; what `change` refuses stays.
+    /// Replaces the field in `word`, the word that holds it, by what `change` makes of it; what
+    /// `change` refuses stays.
     ///
     /// Returns the value before.
     pub fn try_update(

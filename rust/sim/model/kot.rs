@@ -2,8 +2,8 @@
 
 //! The key ownership table: what each KeyID is used for.
 //!
-//! TDX ABI: "Key Management", KOT. A KeyID that a TD gave up is FLUSHED until each package has written back
-//! its caches; the entry says which packages still have to.
+//! TDX ABI: "Key Management", KOT. A KeyID that a TD gave up is FLUSHED until each package has
+//! written back its caches; the entry says which packages still have to.
 
 use super::lock::{
     Lock,
@@ -62,7 +62,8 @@ impl KeyIdState {
     }
 }
 
-// Layout of an entry: the state, packages that have not written back, and packages that have begun to.
+// Layout of an entry: the state, packages that have not written back, and packages that have begun
+// to.
 const STATE: u64 = 0xFF;
 const PENDING_SHIFT: u32 = 8;
 const BEGUN_SHIFT: u32 = 16;
@@ -120,8 +121,8 @@ impl Kot {
         (self.load(hkid).unwrap_or(0) >> PENDING_SHIFT) & 0xFF
     }
 
-    /// Begins writing back the caches of `package`: of `keyids`, those that are FLUSHED now will be done
-    /// when it ends. Returns whether there are any.
+    /// Begins writing back the caches of `package`: of `keyids`, those that are FLUSHED now will be
+    /// done when it ends. Returns whether there are any.
     pub fn begin_writeback(&self, keyids: Range<u16>, package: u32) -> bool {
         let bit = 1u64 << (BEGUN_SHIFT + (package & 7));
         let mut any = false;

@@ -2,11 +2,12 @@
 
 //! The locks of the TDX module.
 //!
-//! Every lock is a 16-bit field of a 64-bit word that is changed by compare-and-exchange and may hold other
-//! things: bit 0 says exclusive, and the bits from 1 up (or from 2 up where bit 1 says that the host wants
-//! the lock first) count the sharers. No attempt ever waits: the first conflict ends it, and the caller
-//! answers TDX_OPERAND_BUSY. A guard releases its lock when dropped; since Rust drops locals in reverse order
-//! of declaration, locks are released in reverse order of acquisition.
+//! Every lock is a 16-bit field of a 64-bit word that is changed by compare-and-exchange and may
+//! hold other things: bit 0 says exclusive, and the bits from 1 up (or from 2 up where bit 1 says
+//! that the host wants the lock first) count the sharers. No attempt ever waits: the first conflict
+//! ends it, and the caller answers TDX_OPERAND_BUSY. A guard releases its lock when dropped; since
+//! Rust drops locals in reverse order of declaration, locks are released in reverse order of
+//! acquisition.
 
 use core::sync::atomic::{
     AtomicU64,
@@ -128,8 +129,8 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Lock<W, SHIFT, HP> {
         Self { word }
     }
 
-    /// Takes the lock for the host side, or leaves at once: a failed attempt sets the host-priority bit, a
-    /// successful one clears it.
+    /// Takes the lock for the host side, or leaves at once: a failed attempt sets the host-priority
+    /// bit, a successful one clears it.
     pub fn acquire(self, mode: Mode) -> Option<Guard<W, SHIFT, HP>> {
         let mut word = self.word.load();
         loop {
@@ -182,8 +183,8 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Guard<W, SHIFT, HP> {
         self.seen
     }
 
-    /// Turns a shared lock into an exclusive one if nobody else shares it; else it stays shared, and the
-    /// host-priority bit is set.
+    /// Turns a shared lock into an exclusive one if nobody else shares it; else it stays shared,
+    /// and the host-priority bit is set.
     #[must_use]
     pub fn promote(&mut self) -> bool {
         if self.mode == Mode::Exclusive {

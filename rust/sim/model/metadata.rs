@@ -87,7 +87,8 @@ impl<T> Row<T> {
     }
 }
 
-/// Whether `id`, as an operand, can name an element: it names no sequence, and no reserved bit is set.
+/// Whether `id`, as an operand, can name an element: it names no sequence, and no reserved bit is
+/// set.
 fn is_single(id: FieldId) -> bool {
     const SEQUENCE: u64 = FieldId::LAST_FIELD_MASK | FieldId::LAST_ELEMENT_MASK;
     id.into_raw() & (FieldId::RESERVED | SEQUENCE) == 0
@@ -118,7 +119,8 @@ pub fn find<T>(table: &[Row<T>], id: FieldId) -> Result<(usize, &Row<T>, u32), S
         .ok_or(Status::METADATA_FIELD_ID_INCORRECT)
 }
 
-/// The identifier of the element after element `index` of row `row` that the host can read, or [`NULL_ID`].
+/// The identifier of the element after element `index` of row `row` that the host can read, or
+/// [`NULL_ID`].
 pub fn next_id<T>(table: &[Row<T>], row: usize, index: u32, debug: bool) -> u64 {
     if let Some(current) = table.get(row) {
         if index + 1 < current.elements {
@@ -137,7 +139,8 @@ pub fn first_id<T>(table: &[Row<T>], debug: bool) -> u64 {
         .map_or(NULL_ID, |row| row.id.into_raw())
 }
 
-/// Checks that a write of the bits of `mask` to a field that holds `old` is allowed, and returns the new value.
+/// Checks that a write of the bits of `mask` to a field that holds `old` is allowed, and returns
+/// the new value.
 pub fn written(access: Access, old: u64, value: u64, mask: u64) -> Result<u64, Status> {
     if access.write & mask == 0 {
         return Err(Status::METADATA_FIELD_NOT_WRITABLE);

@@ -2,10 +2,10 @@
 
 //! The physical address metadata table: what each page is used for, and its lock.
 //!
-//! An entry is two words. The first holds the lock in bits 15:0, the page type in bits 23:16 and the owner's
-//! frame number in bits 63:24; the second is BEPOCH, the TD epoch in which the page was blocked. A page of 2M
-//! or 1G is described by the entry of its size alone; an entry of such a size that is NDA says that the
-//! next smaller size has to be asked.
+//! An entry is two words. The first holds the lock in bits 15:0, the page type in bits 23:16 and
+//! the owner's frame number in bits 63:24; the second is BEPOCH, the TD epoch in which the page was
+//! blocked. A page of 2M or 1G is described by the entry of its size alone; an entry of such a size
+//! that is NDA says that the next smaller size has to be asked.
 
 use super::{
     lock::{
@@ -201,8 +201,8 @@ impl<'a, P: Platform> Page<'a, P> {
     }
 }
 
-/// The PAMT entry of the page of `level` (4K, 2M or 1G) that covers `pa`; `None` if TDX does not cover it.
-/// Takes no lock.
+/// The PAMT entry of the page of `level` (4K, 2M or 1G) that covers `pa`; `None` if TDX does not
+/// cover it. Takes no lock.
 #[inline]
 pub fn entry<'a, P: Platform>(cx: &Ctx<'a, P>, pa: u64, level: Level) -> Option<Entry<'a, P>> {
     let tdmr = cx.module.tdmrs.covering(pa)?;
@@ -211,8 +211,8 @@ pub fn entry<'a, P: Platform>(cx: &Ctx<'a, P>, pa: u64, level: Level) -> Option<
 
 /// Whether the 4K page at `pa` is of `page_type` and owned by `owner`. Takes no lock.
 ///
-/// For addresses found in donated pages: the memory of a real TD is protected by encryption and integrity, here
-/// the host may have damaged it, and the model must not follow the address then.
+/// For addresses found in donated pages: the memory of a real TD is protected by encryption and
+/// integrity, here the host may have damaged it, and the model must not follow the address then.
 #[inline]
 pub fn is_owned<P: Platform>(cx: &Ctx<'_, P>, pa: u64, page_type: PageType, owner: u64) -> bool {
     pa % Level::K4.size() == 0
@@ -274,8 +274,8 @@ pub fn walk<'a, P: Platform>(
     })
 }
 
-/// Locks the page of known size at `pa`, and nothing above it: how the module gets at pages that it found by
-/// itself ("implicit" operands). Fails with `busy`.
+/// Locks the page of known size at `pa`, and nothing above it: how the module gets at pages that it
+/// found by itself ("implicit" operands). Fails with `busy`.
 #[inline]
 pub fn lock_implicit<'a, P: Platform>(
     cx: &Ctx<'a, P>,
@@ -284,7 +284,8 @@ pub fn lock_implicit<'a, P: Platform>(
     mode: Mode,
     busy: Status,
 ) -> Result<Page<'a, P>, Status> {
-    // The address comes from the module's own records; if no TDMR covers it, the host has damaged them.
+    // The address comes from the module's own records; if no TDMR covers it, the host has damaged
+    // them.
     let entry = entry(cx, pa, level).ok_or(Status::TD_FATAL)?;
     Ok(Page {
         target: entry.lock().acquire(mode).ok_or(busy)?,
@@ -314,7 +315,8 @@ pub fn page<'a, P: Platform>(
     }
 }
 
-/// The check of a range that becomes one page of `level` (4K or 2M): as [`page`], and none of it may be in use.
+/// The check of a range that becomes one page of `level` (4K or 2M): as [`page`], and none of it
+/// may be in use.
 #[inline]
 pub fn free_range<'a, P: Platform>(
     cx: &Ctx<'a, P>,

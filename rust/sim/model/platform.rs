@@ -2,16 +2,16 @@
 
 //! What the model needs from the machine it runs on.
 //!
-//! The model sees physical memory as aligned 64-bit words and knows nothing of caches, encryption or
-//! integrity: memory has one view whatever the KeyID. Everything else that the TDX module would take from
-//! the CPU or the platform is behind [`Platform`] too, so that the same model runs in the kernel and in
-//! host tests.
+//! The model sees physical memory as aligned 64-bit words and knows nothing of caches, encryption
+//! or integrity: memory has one view whatever the KeyID. Everything else that the TDX module would
+//! take from the CPU or the platform is behind [`Platform`] too, so that the same model runs in the
+//! kernel and in host tests.
 
 /// The machine under the simulated TDX module.
 ///
-/// Implementations must tolerate any physical address below 2^52: the model checks the addresses that the
-/// ABI tells it to check, and the host may have damaged the others. An address without memory behind it
-/// reads as zero and ignores writes.
+/// Implementations must tolerate any physical address below 2^52: the model checks the addresses
+/// that the ABI tells it to check, and the host may have damaged the others. An address without
+/// memory behind it reads as zero and ignores writes.
 pub trait Platform {
     /// Reads the 8-byte aligned word at `pa` (acquire).
     fn load(&self, pa: u64) -> u64;
@@ -19,7 +19,8 @@ pub trait Platform {
     /// Writes the 8-byte aligned word at `pa` (release).
     fn store(&self, pa: u64, value: u64);
 
-    /// Replaces the word at `pa` if it still is `old` (acquire and release); fails with the word found.
+    /// Replaces the word at `pa` if it still is `old` (acquire and release); fails with the word
+    /// found.
     fn cmpxchg(&self, pa: u64, old: u64, new: u64) -> Result<u64, u64>;
 
     /// Copies the 4K page at `src` to the one at `dst`.
@@ -105,8 +106,8 @@ impl Range {
 pub enum Profile {
     /// Module 1.5.01 to the letter.
     V1_5_01,
-    /// That module plus what Linux 7.3 needs beyond it, less what the model does not have: migration,
-    /// service TDs, TD partitioning and run-time update.
+    /// That module plus what Linux 7.3 needs beyond it, less what the model does not have:
+    /// migration, service TDs, TD partitioning and run-time update.
     #[default]
     Current,
 }
@@ -134,14 +135,15 @@ pub struct Config {
     pub cmrs: [Range; MAX_CMRS],
     /// The range that belongs to the SEAM loader and the module.
     pub seamrr: Range,
-    /// Extended features that the CPU has (XCR0 and IA32_XSS in one mask), the part of XFAM that is not
-    /// the module's choice.
+    /// Extended features that the CPU has (XCR0 and IA32_XSS in one mask), the part of XFAM that is
+    /// not the module's choice.
     pub xfam: u64,
     /// Frequency of the time-stamp counter in Hz.
     pub tsc_hz: u64,
     /// Whether the CPU has 5-level EPT.
     pub ept5: bool,
-    /// Steps in which a package writes its caches back (PHYMEM.CACHE.WB can be interrupted between them).
+    /// Steps in which a package writes its caches back (PHYMEM.CACHE.WB can be interrupted between
+    /// them).
     pub cache_wb_blocks: u32,
 }
 

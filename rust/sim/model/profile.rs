@@ -11,7 +11,8 @@ use crate::abi::{
 /// Version of the data that a module hands to its successor.
 pub const HANDOFF_VERSION: u16 = 0;
 
-/// Features that the host can configure: PKS, migratability, #VE for pending pages, debugging, monitoring.
+/// Features that the host can configure: PKS, migratability, #VE for pending pages, debugging,
+/// monitoring.
 pub const ATTRIBUTES_FIXED0: u64 = (1 << 63) | (1 << 30) | (1 << 29) | (1 << 28) | 1;
 
 /// The same without migration.

@@ -34,7 +34,8 @@ use crate::abi::{
 
 /// The leaves that check OP_STATE, and the states in which they are allowed.
 ///
-/// TDX ABI: "OP_STATE Transitions and Allowed Operations". MNG.ADDCX looks at it from the 7th page on only.
+/// TDX ABI: "OP_STATE Transitions and Allowed Operations". MNG.ADDCX looks at it from the 7th page
+/// on only.
 pub const OP_STATES: &[(Leaf, &[u8])] = &[
     (Leaf::VpEnter, &[2, 3, 9]),
     (Leaf::MngAddcx, &[0]),

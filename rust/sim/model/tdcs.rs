@@ -15,8 +15,8 @@ use crate::abi::Level;
 
 /// Fields of the TDCS; offset 0x1000·n is in TDCX page n. TDX ABI: "TD Control Structure (TDCS)".
 ///
-/// The lock words, the epoch's among them, and the hash state are the simulator's own and lie where no
-/// architectural field is.
+/// The lock words, the epoch's among them, and the hash state are the simulator's own and lie where
+/// no architectural field is.
 pub mod fields {
     use super::Field;
 

@@ -60,7 +60,8 @@ impl Config {
     }
 }
 
-/// Two registers as one 64-bit element of a metadata field: element 0 is EAX and EBX, element 1 ECX and EDX.
+/// Two registers as one 64-bit element of a metadata field: element 0 is EAX and EBX, element 1 ECX
+/// and EDX.
 pub fn pair(registers: &Registers, element: u32) -> u64 {
     let [eax, ebx, ecx, edx] = *registers;
     if element % 2 == 0 {
@@ -120,8 +121,8 @@ const MAX_EXTENDED_LEAF: u32 = 0x8000_0008;
 
 /// The leaves of CPUID_VALUES in the order of the field.
 ///
-/// A TD has no VMX (1.ECX[5]), SMX (6), SGX (7.EBX[2]) and no machine-dependent monitor (1.ECX[3]) unless
-/// configured; it has x2APIC and a hypervisor.
+/// A TD has no VMX (1.ECX[5]), SMX (6), SGX (7.EBX[2]) and no machine-dependent monitor (1.ECX[3])
+/// unless configured; it has x2APIC and a hypervisor.
 #[rustfmt::skip]
 pub static VALUES: [Value; 64] = [
     bits(0x0, NO_SUBLEAF, [0, u32::MAX, u32::MAX, u32::MAX], [MAX_LEAF, 0, 0, 0]),
@@ -192,8 +193,9 @@ pub static VALUES: [Value; 64] = [
 
 /// The element of CPUID_VALUES that a field code means.
 ///
-/// Bit 0 selects the element, bits 7:1 are the sub-leaf, bit 8 says that there is none, bits 15:9 are the leaf's
-/// bits 6:0 and bit 16 its bit 31. A leaf without sub-leaves may be asked for with sub-leaf 0, too.
+/// Bit 0 selects the element, bits 7:1 are the sub-leaf, bit 8 says that there is none, bits 15:9
+/// are the leaf's bits 6:0 and bit 16 its bit 31. A leaf without sub-leaves may be asked for with
+/// sub-leaf 0, too.
 pub fn element(code: u32) -> Option<u32> {
     let leaf = (code >> 9) & 0x7F | (((code >> 16) & 1) << 31);
     let subleaf = match (code >> 1) & 0xFF {

@@ -2,8 +2,9 @@
 
 //! TD_PARAMS: its checks, and what they make of the TDCS.
 //!
-//! TDX ABI: "TD_PARAMS". Each word is read once, since the host may change it meanwhile. What is found
-//! sound goes to the TDCS at once; nobody looks at it before OP_STATE says that the TD is initialised.
+//! TDX ABI: "TD_PARAMS". Each word is read once, since the host may change it meanwhile. What is
+//! found sound goes to the TDCS at once; nobody looks at it before OP_STATE says that the TD is
+//! initialised.
 
 use crate::{
     abi::{
@@ -81,7 +82,8 @@ impl<'a, P: Platform> TdParams<'a, P> {
         (from..to).step_by(8).all(|offset| self.word(offset) == 0)
     }
 
-    /// Checks TD_PARAMS and fills in the TDCS. If the fault is in a CPUID value, `cpuid` tells which.
+    /// Checks TD_PARAMS and fills in the TDCS. If the fault is in a CPUID value, `cpuid` tells
+    /// which.
     pub fn apply(&self, td: &Td<'_, P>, cpuid: &mut u64) -> Completion {
         let profile = self.cx.p.config().profile;
         let tdcs = &td.tdcs;

@@ -40,7 +40,8 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     ) {
         return Err(Status::LIFECYCLE_STATE_INCORRECT);
     }
-    // A TDCS that is not to be had any more, because the host has damaged the TDR, associates nothing.
+    // A TDCS that is not to be had any more, because the host has damaged the TDR, associates
+    // nothing.
     if let Ok(Some(tdcs)) = td::tdcs(cx, &tdr) {
         let initialized = tdcs.get(tdcs::fields::OP_STATE) != OpState::Uninitialized.raw();
         if initialized && tdcs.get(tdcs::fields::NUM_ASSOC_VCPUS) != 0 {

@@ -33,8 +33,8 @@ use core::sync::atomic::Ordering::Relaxed;
 /// Alignment and, as far as it is read, size of TDMR_INFO and of the array of pointers to it.
 const ALIGN: u64 = 512;
 
-/// TDMR_INFO, offsets in bytes: base and size; then those of the PAMTs, largest page size first; then the
-/// reserved areas with offsets relative to the base.
+/// TDMR_INFO, offsets in bytes: base and size; then those of the PAMTs, largest page size first;
+/// then the reserved areas with offsets relative to the base.
 mod offset {
     pub(super) const RANGE: u64 = 0;
     pub(super) const PAMT: u64 = 16;
@@ -117,7 +117,8 @@ fn add_tdmr<P: Platform>(cx: &Ctx<'_, P>, array: u64, index: u64) -> Completion 
     }
 }
 
-/// Whether base and size are multiples of `align` and the range has neither KeyID nor end beyond memory.
+/// Whether base and size are multiples of `align` and the range has neither KeyID nor end beyond
+/// memory.
 fn is_sound<P: Platform>(cx: &Ctx<'_, P>, range: &Range, align: u64) -> bool {
     let memory = cx.p.config().memory_mask();
     range.base % align == 0

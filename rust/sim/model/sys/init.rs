@@ -20,8 +20,8 @@ use crate::{
 
 /// Initialises the module, once.
 ///
-/// What the real module finds out about CPU and platform here cannot be wrong in a simulation, except for
-/// the number of KeyIDs.
+/// What the real module finds out about CPU and platform here cannot be wrong in a simulation,
+/// except for the number of KeyIDs.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let attributes = args.rcx;
     (args.rcx, args.rdx, args.r8, args.r9, args.r10) = (0, 0, 0, 0, 0);

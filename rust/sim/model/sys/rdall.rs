@@ -21,8 +21,8 @@ use crate::{
     }, //
 };
 
-/// Writes the fields of the global context, from the one in R8 on, to a page of the host: a header, then for each
-/// field a sequence header and the elements.
+/// Writes the fields of the global context, from the one in R8 on, to a page of the host: a header,
+/// then for each field a sequence header and the elements.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     if !cx.module.is_lp_initialized(cx.p.lp().index) {
         return Err(Status::SYS_LP_INIT_NOT_DONE);

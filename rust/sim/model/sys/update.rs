@@ -13,8 +13,8 @@ use crate::{
     }, //
 };
 
-/// Takes over from the module that ran before. There never is one: loading a module is the P-SEAM loader's job,
-/// which the simulator does not have.
+/// Takes over from the module that ran before. There never is one: loading a module is the P-SEAM
+/// loader's job, which the simulator does not have.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>) -> Completion {
     let _global = cx
         .module

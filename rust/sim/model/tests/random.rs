@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random calls: whatever the registers hold, the model answers, keeps its books and lets go of its locks.
+//! Random calls: whatever the registers hold, the model answers, keeps its books and lets go of its
+//! locks.
 
 use super::{
     Sim,
@@ -27,7 +28,8 @@ use std::{
     thread, //
 };
 
-/// 4K pages that the calls use; so few that they meet. The other pages are reserved, but for a 2M range.
+/// 4K pages that the calls use; so few that they meet. The other pages are reserved, but for a 2M
+/// range.
 const PAGES: u64 = 48;
 const LARGE: u64 = TDMR.base + LARGE_OFFSET;
 const LARGE_OFFSET: u64 = 0x80_0000;
@@ -148,8 +150,8 @@ impl Calls<'_> {
         } else {
             self.random.pick(Leaf::ALL)
         };
-        // The first two end the module. The others write where the host says, which may be a page of a TD:
-        // with real memory that, too, would damage the TD.
+        // The first two end the module. The others write where the host says, which may be a page
+        // of a TD: with real memory that, too, would damage the TD.
         use Leaf::{
             SysDisable,
             SysInfo,
