@@ -12,6 +12,7 @@ use crate::abi::{
 };
 use kernel::{
     bindings,
+    interrupt::local_interrupt_disable,
     prelude::*, //
 };
 
@@ -255,6 +256,38 @@ mod cases {
         };
         let pair = host.with_machine(|m| (m.random(), m.random()));
         assert!(matches!(pair, Some((Some(a), Some(b))) if a != b));
+    }
+
+    #[test]
+    fn a_waiting_interrupt_is_seen_where_interrupts_are_on() -> Result {
+        let Some(host) = active() else {
+            return Ok(());
+        };
+        extern "C" fn nothing(_work: *mut bindings::irq_work) {}
+        let work = bindings::irq_work {
+            func: Some(nothing),
+            ..Default::default()
+        };
+        let mut work = KBox::new(work, GFP_KERNEL)?;
+
+        let off = local_interrupt_disable();
+        // SAFETY: The work is initialised, and lives until `irq_work_sync()` has returned.
+        let queued = unsafe { bindings::irq_work_queue(&mut *work) };
+        // The interrupt takes its time from the CPU to its own local APIC.
+        let seen = (0..1000).any(|_| {
+            // SAFETY: Interrupts are off.
+            unsafe { host.machine(true) }.is_some_and(|m| m.interrupt_pending())
+        });
+        // SAFETY: Interrupts are off.
+        let masked = unsafe { host.machine(false) }.map(|m| m.interrupt_pending());
+        drop(off);
+        // SAFETY: The work was queued.
+        unsafe { bindings::irq_work_sync(&mut *work) };
+
+        assert!(queued);
+        assert!(seen);
+        assert_eq!(masked, Some(false));
+        Ok(())
     }
 
     #[test]
