@@ -27,6 +27,7 @@ mod pure {
 pub mod cpuid;
 pub mod layout;
 pub mod platform;
+pub mod world;
 
 pub use pure::{
     abi,

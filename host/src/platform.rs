@@ -63,6 +63,22 @@ impl Ram {
         self.outside.load(Ordering::Relaxed)
     }
 
+    /// The address of the first word that differs from the one in `other`, of the same size.
+    pub fn first_difference(&self, other: &Self) -> Option<u64> {
+        let size = self.chunks.len() as u64 * CHUNK_SIZE;
+        (0..size)
+            .step_by(CHUNK_SIZE as usize)
+            .filter(|pa| {
+                [self, other]
+                    .iter()
+                    .any(|ram| ram.chunk(*pa).is_some_and(is_set))
+            })
+            .flat_map(|chunk| (chunk..chunk + CHUNK_SIZE).step_by(PAGE_SIZE as usize))
+            .filter(|pa| self.written(*pa).is_some() || other.written(*pa).is_some())
+            .flat_map(|page| (page..page + PAGE_SIZE).step_by(8))
+            .find(|pa| self.load(*pa) != other.load(*pa))
+    }
+
     fn chunk(&self, pa: u64) -> Option<&OnceLock<Box<Chunk>>> {
         let chunk = self.chunks.get((pa / CHUNK_SIZE) as usize);
         if chunk.is_none() {
@@ -105,6 +121,10 @@ impl Ram {
             page[index].store(value, Ordering::Release);
         }
     }
+}
+
+fn is_set<T>(cell: &OnceLock<T>) -> bool {
+    cell.get().is_some()
 }
 
 impl Clone for Ram {

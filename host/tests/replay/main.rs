@@ -7,9 +7,13 @@
 //! `TDX_VECTORS_TOTALS=1` also prints how often each leaf gave each status.
 
 mod deliberate;
+mod player;
 mod trace;
-mod world;
 
+use player::{
+    cpus,
+    Player, //
+};
 use std::{
     collections::{
         BTreeMap,
@@ -30,15 +34,15 @@ use std::{
     thread,
     time::Instant, //
 };
-use tdx::abi::{
-    Leaf,
-    Status, //
+use tdx::{
+    abi::{
+        Leaf,
+        Status, //
+    },
+    sim::model::platform::Profile,
+    world::World, //
 };
 use trace::Record;
-use world::{
-    Player,
-    World, //
-};
 
 /// Events before a difference that are shown with it.
 const CONTEXT: usize = 8;
@@ -79,7 +83,7 @@ fn is_cold(file: &str, seq: &str) -> bool {
 
 fn replay(directory: &Path, file: &str) -> Report {
     let (bring_up, gib) = bring_up(directory, file);
-    let cold = World::new(gib);
+    let cold = World::new(Profile::V1_5_01, gib);
     let warm = cold.copy();
     let mut started = Report::default();
     run(&warm, &trace::read(&bring_up), &mut started);
@@ -105,7 +109,7 @@ fn replay(directory: &Path, file: &str) -> Report {
 fn run(world: &World, sequence: &[(String, Record)], report: &mut Report) {
     report.sequences += 1;
     let mut past = VecDeque::new();
-    let cpus = world.cpus();
+    let cpus = cpus(world);
     let mut player = Player::new(world, &cpus);
     for (line, record) in sequence {
         if past.len() > CONTEXT {

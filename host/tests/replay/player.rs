@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine and the module that a trace runs on.
+//! Plays the events of a trace on a machine with a module.
 
 use crate::{
     deliberate,
@@ -23,15 +23,10 @@ use tdx::{
         Args,
         Level, //
     },
-    layout,
-    platform::{
-        Cpu,
-        Machine, //
-    },
+    platform::Cpu,
     sim::model::{
         lock::Mode,
         pamt,
-        platform::Profile,
         sept::Slot,
         tdcs::{
             fields,
@@ -39,41 +34,14 @@ use tdx::{
         },
         Ctx,
         Exit,
-        Module,
         Regs, //
     },
+    world::World,
 };
 
-/// A machine with a TDX module.
-pub struct World {
-    machine: Machine,
-    module: Box<Module>,
-}
-
-impl World {
-    /// A machine that was just booted.
-    pub fn new(gib: u64) -> Self {
-        Self {
-            machine: Machine::new(layout::config(Profile::V1_5_01, gib), layout::RAM_SIZE),
-            module: Box::new(Module::new()),
-        }
-    }
-
-    /// Another machine in the same state.
-    pub fn copy(&self) -> Self {
-        // SAFETY: The module is plain words without pointers, nothing is dropped with it, and no
-        // other thread has it: this reads a valid value of it.
-        let module = unsafe { std::ptr::read(&*self.module) };
-        Self {
-            machine: Machine::with_ram(self.machine.config.clone(), self.machine.ram.clone()),
-            module: Box::new(module),
-        }
-    }
-
-    /// Two logical processors that make calls, and one more.
-    pub fn cpus(&self) -> [Cpu<'_>; 3] {
-        [0, 1, 2].map(|index| self.machine.cpu(index, 0))
-    }
+/// Two logical processors that make calls, and one more.
+pub fn cpus(world: &World) -> [Cpu<'_>; 3] {
+    [0, 1, 2].map(|index| world.machine.cpu(index, 0))
 }
 
 /// A lock that another logical processor holds; it is released when this is dropped.

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A machine together with its TDX module, which tests can copy.
+
+use crate::{
+    abi::{
+        Args,
+        Leaf,
+        Rax,
+        Status, //
+    },
+    layout,
+    platform::Machine,
+    sim::model::{
+        platform::Profile,
+        Exit,
+        Module,
+        Regs, //
+    },
+};
+
+/// A machine with a TDX module.
+pub struct World {
+    /// The machine.
+    pub machine: Machine,
+    /// The module.
+    pub module: Box<Module>,
+}
+
+impl World {
+    /// A machine that was just booted, with `gib` GiB of memory for TDs.
+    pub fn new(profile: Profile, gib: u64) -> Self {
+        Self {
+            machine: Machine::new(layout::config(profile, gib), layout::RAM_SIZE),
+            module: Box::new(Module::new()),
+        }
+    }
+
+    /// Another machine in the same state. Nobody may be inside the module.
+    pub fn copy(&self) -> Self {
+        // SAFETY: The module is plain words without pointers, and it drops nothing: reading them all
+        // gives a valid value of it.
+        let module = unsafe { std::ptr::read(&*self.module) };
+        Self {
+            machine: Machine::with_ram(self.machine.config.clone(), self.machine.ram.clone()),
+            module: Box::new(module),
+        }
+    }
+
+    /// A SEAMCALL on logical processor `lp`: completion status and registers.
+    ///
+    /// # Panics
+    ///
+    /// If there is no module to call any more.
+    pub fn call(&self, lp: u32, rax: Rax, args: Args) -> (Status, Args) {
+        let mut regs = Regs {
+            rax: rax.into_raw(),
+            args,
+        };
+        let exit = self.module.seamcall(&self.machine.cpu(lp, 0), &mut regs);
+        assert_eq!(exit, Exit::Completed);
+        (Status::from_raw(regs.rax), regs.args)
+    }
+
+    /// A SEAMCALL on logical processor 0, with RCX, RDX, R8 and R9 from `inputs`.
+    ///
+    /// # Panics
+    ///
+    /// If it does not succeed.
+    pub fn ok(&self, leaf: Leaf, inputs: &[u64]) -> Args {
+        let input = |i| inputs.get(i).copied().unwrap_or(0);
+        let args = Args {
+            rcx: input(0),
+            rdx: input(1),
+            r8: input(2),
+            r9: input(3),
+            ..Args::default()
+        };
+        let (status, args) = self.call(0, Rax::from(leaf), args);
+        assert_eq!(status, Status::SUCCESS, "{}", leaf.name());
+        args
+    }
+
+    /// Brings the module up as the reference traces do: one TDMR from [`layout::TDMR_BASE`], 1 GiB,
+    /// its PAMT in the first CMR.
+    ///
+    /// # Panics
+    ///
+    /// If the module is up already.
+    pub fn bring_up(&self) {
+        const TDMR_INFO: u64 = 0x0100_0000;
+        const TDMR_ARRAY: u64 = 0x0100_1000;
+        const TDMR_SIZE: u64 = 1 << 30;
+        const GLOBAL_KEYID: u64 = 32;
+        let info = [
+            layout::TDMR_BASE,
+            TDMR_SIZE,
+            0x8000_0000,
+            0x1000,
+            0x8000_1000,
+            0x2000,
+            0x8040_0000,
+            0x40_0000,
+        ];
+        for (word, pa) in info.iter().zip((TDMR_INFO..).step_by(8)) {
+            self.machine.write(pa, &word.to_le_bytes());
+        }
+        self.machine.write(TDMR_ARRAY, &TDMR_INFO.to_le_bytes());
+        self.ok(Leaf::SysInit, &[]);
+        for lp in 0..self.machine.config.nr_lps {
+            let (status, _) = self.call(lp, Rax::from(Leaf::SysLpInit), Args::default());
+            assert_eq!(status, Status::SUCCESS);
+        }
+        self.ok(Leaf::SysConfig, &[TDMR_ARRAY, 1, GLOBAL_KEYID]);
+        self.ok(Leaf::SysKeyConfig, &[]);
+        let end = layout::TDMR_BASE + TDMR_SIZE;
+        while self.ok(Leaf::SysTdmrInit, &[layout::TDMR_BASE]).rdx < end {}
+    }
+}
