@@ -56,8 +56,6 @@ pub mod fields {
     pub const HP_LOCK_TIMEOUT: Field = Field::new(0xE8, 64);
     /// Controls of each VM, four elements.
     pub const VM_CTLS: Field = Field::new(0xF0, 64);
-    /// Whether virtual topology enumeration is configured.
-    pub const TOPOLOGY_ENUM_CONFIGURED: Field = Field::new(0x110, 8);
     /// See [`ConfigFlags`](crate::abi::td_params::ConfigFlags).
     pub const CONFIG_FLAGS: Field = Field::new(0x118, 64);
     /// Controls that the guest chose.

@@ -128,10 +128,9 @@ impl Sim {
                 ..Args::default()
             },
         };
-        assert_eq!(
-            self.module.seamcall(&self.machine.cpu(lp, 0), &mut regs),
-            Exit::Completed
-        );
+        // The processors take turns with the packages.
+        let cpu = self.machine.cpu(lp, lp % self.machine.config.nr_packages);
+        assert_eq!(self.module.seamcall(&cpu, &mut regs), Exit::Completed);
         (Status::from_raw(regs.rax), regs.args)
     }
 
@@ -712,6 +711,91 @@ fn cache_wb_resumes_after_an_interrupt() {
     sim.ok(Leaf::PhymemCacheWb, &[1]);
     sim.fails(Leaf::PhymemCacheWb, &[1], Status::WBCACHE_RESUME_ERROR);
     sim.ok(Leaf::MngKeyFreeid, &[tdr]);
+}
+
+#[test]
+fn keys_and_caches_are_a_matter_of_each_package() {
+    let mut sim = Sim::cold(Profile::Current);
+    sim.machine.config.nr_packages = 2;
+    let on = |lp, leaf, inputs: &[u64]| sim.call(lp, leaf, inputs).0;
+    sim.ok(Leaf::SysInit, &[]);
+    for lp in 0..2 {
+        assert_eq!(on(lp, Leaf::SysLpInit, &[]), Status::SUCCESS);
+    }
+    sim.ok(Leaf::SysConfig, &[TDMR_ARRAY, 1, GLOBAL_KEYID]);
+    sim.ok(Leaf::SysKeyConfig, &[]);
+    sim.fails(Leaf::SysKeyConfig, &[], Status::KEY_CONFIGURED);
+    assert_eq!(sim.module.state(), SysState::ConfigDone);
+    assert_eq!(on(1, Leaf::SysKeyConfig, &[]), Status::SUCCESS);
+    assert_eq!(sim.module.state(), SysState::Ready);
+    while sim.ok(Leaf::SysTdmrInit, &[TDMR.base]).rdx < TDMR.end() {}
+
+    let tdr = Sim::page(1);
+    sim.ok(Leaf::MngCreate, &[tdr, 33]);
+    sim.ok(Leaf::MngKeyConfig, &[tdr]);
+    sim.fails(Leaf::MngKeyConfig, &[tdr], Status::KEY_CONFIGURED);
+    let page = [Sim::page(2), tdr];
+    sim.fails(Leaf::MngAddcx, &page, Status::TD_KEYS_NOT_CONFIGURED);
+    assert_eq!(on(1, Leaf::MngKeyConfig, &[tdr]), Status::SUCCESS);
+    sim.ok(Leaf::MngAddcx, &page);
+
+    sim.ok(Leaf::MngVpflushdone, &[tdr]);
+    sim.ok(Leaf::PhymemCacheWb, &[0]);
+    sim.fails(Leaf::MngKeyFreeid, &[tdr], Status::WBCACHE_NOT_COMPLETE);
+    assert_eq!(on(1, Leaf::PhymemCacheWb, &[0]), Status::SUCCESS);
+    sim.ok(Leaf::MngKeyFreeid, &[tdr]);
+}
+
+#[test]
+fn mng_rd_lists_the_fields_of_a_td() {
+    let sim = Sim::new(Profile::Current);
+    let tdr = sim.init(1, 33);
+    let v1 = Rax::new(Leaf::MngRd, 1);
+    let (status, first) = sim.call(0, v1, &[tdr, NULL_ID]);
+    assert_eq!(status, Status::METADATA_FIRST_FIELD_ID_IN_CONTEXT);
+    assert_eq!(first.rdx, 0x8010_0000_0000_0001);
+    let next = |id| {
+        let (status, out) = sim.call(0, v1, &[tdr, id]);
+        (status, out.rdx)
+    };
+    assert_eq!(next(first.rdx), (Status::SUCCESS, 0x8010_0002_0000_0002));
+    // SEAMDB_NONCE, which follows, cannot be read.
+    assert_eq!(
+        next(0x8210_0003_0000_0001),
+        (Status::SUCCESS, 0x9010_0002_0000_0001)
+    );
+    let unknown = (Status::METADATA_FIELD_ID_INCORRECT, NULL_ID);
+    assert_eq!(next(0x8210_0003_0000_0101), unknown);
+    // Version 0 knows no first field.
+    sim.fails(Leaf::MngRd, &[tdr, NULL_ID], unknown.0);
+}
+
+#[test]
+fn guests_see_the_cpuid_that_the_host_chose() {
+    let sim = Sim::new(Profile::Current);
+    // Leaf 1: family, model and stepping in EAX, number of processors in EBX.
+    sim.poke(TD_PARAMS + 256, 0x000A_06F1 | 0x0008_0000_0000_0000);
+    let tdr = sim.init(1, 33);
+    let cpuid = |leaf: u64, subleaf: u64, element: u64| {
+        let code = (leaf >> 31) << 16 | (leaf & 0x7F) << 9 | (subleaf << 1) | element;
+        sim.ok(Leaf::MngRd, &[tdr, 0x9410_0003_0000_0000 | code]).r8
+    };
+    const NONE: u64 = 0xFF;
+    assert_eq!(cpuid(0, NONE, 0) & 0xFFFF_FFFF, 0x23);
+    assert_eq!(cpuid(1, NONE, 0) & 0xFFFF_FFFF, 0xA_06F1);
+    assert_eq!((cpuid(1, NONE, 0) >> 48) & 0xFF, 8);
+    // A hypervisor and x2APIC, but no VMX.
+    assert_eq!(
+        cpuid(1, NONE, 1) & (1 << 31 | 1 << 21 | (1 << 5)),
+        (1 << 31) | (1 << 21)
+    );
+    assert_eq!(cpuid(0x8000_0000, NONE, 0) & 0xFFFF_FFFF, 0x8000_0008);
+    let beyond = 0x9410_0003_0000_0000 | 4 << 9 | (9 << 1);
+    sim.fails(
+        Leaf::MngRd,
+        &[tdr, beyond],
+        Status::METADATA_FIELD_ID_INCORRECT,
+    );
 }
 
 #[test]
