@@ -777,7 +777,7 @@ fn guests_see_the_cpuid_that_the_host_chose() {
     sim.poke(TD_PARAMS + 256, 0x000A_06F1 | 0x0008_0000_0000_0000);
     let tdr = sim.init(1, 33);
     let cpuid = |leaf: u64, subleaf: u64, element: u64| {
-        let code = (leaf >> 31) << 16 | (leaf & 0x7F) << 9 | (subleaf << 1) | element;
+        let code = ((leaf >> 31) << 16) | ((leaf & 0x7F) << 9) | (subleaf << 1) | element;
         sim.ok(Leaf::MngRd, &[tdr, 0x9410_0003_0000_0000 | code]).r8
     };
     const NONE: u64 = 0xFF;
@@ -786,11 +786,11 @@ fn guests_see_the_cpuid_that_the_host_chose() {
     assert_eq!((cpuid(1, NONE, 0) >> 48) & 0xFF, 8);
     // A hypervisor and x2APIC, but no VMX.
     assert_eq!(
-        cpuid(1, NONE, 1) & (1 << 31 | 1 << 21 | (1 << 5)),
+        cpuid(1, NONE, 1) & ((1 << 31) | (1 << 21) | (1 << 5)),
         (1 << 31) | (1 << 21)
     );
     assert_eq!(cpuid(0x8000_0000, NONE, 0) & 0xFFFF_FFFF, 0x8000_0008);
-    let beyond = 0x9410_0003_0000_0000 | 4 << 9 | (9 << 1);
+    let beyond = 0x9410_0003_0000_0000 | (4 << 9) | (9 << 1);
     sim.fails(
         Leaf::MngRd,
         &[tdr, beyond],
