@@ -2,9 +2,9 @@
 
 //! The TDX module's rules.
 //!
-//! The model keeps its state where the TDX module keeps it: in the pages that the host donated, plus
-//! [`Module`]. It needs no heap, never waits, and reaches memory through [`Platform`] only. One small file
-//! for each leaf function makes the leaf's checks in the documented order.
+//! The model keeps its state where the TDX module keeps it: in the pages that the host donated,
+//! plus [`Module`]. It needs no heap, never waits, and reaches memory through [`Platform`] only.
+//! One small file for each leaf function makes the leaf's checks in the documented order.
 
 pub mod check;
 pub mod field;
@@ -129,7 +129,8 @@ pub struct Ctx<'a, P> {
     pub version: u8,
 }
 
-/// What a leaf ends with: any completion status other than SUCCESS, informational ones too, ends it at once.
+/// What a leaf ends with: any completion status other than SUCCESS, informational ones too, ends it
+/// at once.
 pub type Completion = Result<(), Status>;
 
 impl Module {
@@ -282,7 +283,8 @@ impl Module {
             Leaf::SysInit => sys::init::leaf(cx, args),
             Leaf::SysKeyConfig => sys::key_config::leaf(cx),
             Leaf::SysLpInit => sys::lp_init::leaf(cx, args),
-            // TDX ABI: TDH.SYS.LP.SHUTDOWN. Module 1.5.01 accepts it at any time and goes on as before.
+            // TDX ABI: TDH.SYS.LP.SHUTDOWN. Module 1.5.01 accepts it at any time and goes on as
+            // before.
             Leaf::SysLpShutdown => Ok(()),
             Leaf::SysRd => sys::rd::leaf(cx, args),
             Leaf::SysRdall => sys::rdall::leaf(cx, args),
