@@ -16,6 +16,9 @@ use super::{
 /// Bytes that go into the hash at a time.
 pub const BLOCK_SIZE: usize = 128;
 
+/// Bytes of content that are measured at a time.
+pub const CONTENT_SIZE: usize = 256;
+
 type Block = [u8; BLOCK_SIZE];
 
 /// State of SHA-384 before the first block (FIPS 180-4, section 5.3.4).
@@ -84,13 +87,15 @@ pub fn add_page<P: Platform>(p: &P, tdcs: &Tdcs<'_, P>, gpa: u64) {
     extend(p, tdcs, &[header(b"MEM.PAGE.ADD", gpa)]);
 }
 
-/// Measures 256 bytes of content: at `gpa` for the TD, at `pa` in physical memory.
+/// Measures [`CONTENT_SIZE`] bytes of content: at `gpa` for the TD, at `pa` in physical memory.
 pub fn add_content<P: Platform>(p: &P, tdcs: &Tdcs<'_, P>, gpa: u64, pa: u64) {
     extend(p, tdcs, &[header(b"MR.EXTEND", gpa)]);
-    for at in [pa, pa.wrapping_add(BLOCK_SIZE as u64)] {
+    let mut at = pa;
+    for _ in 0..CONTENT_SIZE / BLOCK_SIZE {
         let mut block = [0; BLOCK_SIZE];
-        for (bytes, offset) in block.chunks_exact_mut(8).zip((0..).step_by(8)) {
-            bytes.copy_from_slice(&p.load(at.wrapping_add(offset)).to_le_bytes());
+        for bytes in block.chunks_exact_mut(8) {
+            bytes.copy_from_slice(&p.load(at).to_le_bytes());
+            at = at.wrapping_add(8);
         }
         extend(p, tdcs, &[block]);
     }

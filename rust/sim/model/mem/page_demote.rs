@@ -77,7 +77,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     )?;
 
     for index in 0..ENTRIES {
-        let Some(pfn) = first.checked_add(index * level.pages()) else {
+        let Some(pfn) = first.checked_add(index.wrapping_mul(level.pages())) else {
             break;
         };
         if let Some(small) = pamt::entry(cx, pfn.pa(), level) {

@@ -69,7 +69,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let large = pamt::walk(cx, Operand::RCX, pfn.pa(), target.level(), Mode::Exclusive)?;
 
     for index in 0..ENTRIES {
-        if let Some(small) = pamt::entry(cx, pfn.pa() + index * level.size(), level) {
+        if let Some(small) = pamt::entry(cx, nth(pfn.pa(), index, level), level) {
             small.set_type(PageType::Nda);
         }
     }
@@ -97,8 +97,13 @@ fn uniform<P: Platform>(p: &P, table: u64, level: Level, large: Level) -> Option
     let rest = |entry: Entry| (entry.into_raw() & !Entry::PFN_MASK, page(entry, level));
     let (bits, pa) = rest(first);
     (1..ENTRIES)
-        .all(|index| rest(entry(index)) == (bits, pa + index * level.size()))
+        .all(|index| rest(entry(index)) == (bits, nth(pa, index, level)))
         .then_some((state, pfn))
+}
+
+/// Address of page `index` of those that follow one another from `pa` on.
+fn nth(pa: u64, index: u64, level: Level) -> u64 {
+    pa.wrapping_add(index.wrapping_mul(level.size()))
 }
 
 /// The entries of a table page, all locked until this is dropped.

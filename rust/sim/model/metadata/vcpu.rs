@@ -89,10 +89,10 @@ pub fn find(id: FieldId, l2_vms: u64) -> Result<VcpuField, Status> {
 
 /// Where the VMCS field of row `row` is kept.
 fn vmcs_place(row: usize, field: &Row<()>) -> Field {
-    Field::new(
-        tdvps::VMCS + 8 * row as u32,
-        tdvps::bits(field.id.into_raw()),
-    )
+    Field {
+        bits: tdvps::bits(field.id.into_raw()),
+        ..Field::new(tdvps::VMCS, 64).element(row as u32)
+    }
 }
 
 /// Where a VMCS field is kept; `None` if the model does not have it.

@@ -28,9 +28,6 @@ use crate::abi::{
     Status, //
 };
 
-/// Bytes that are measured at a time.
-const CHUNK: u64 = 256;
-
 /// RCX: GPA. RDX: TDR.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
@@ -38,7 +35,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     (args.rcx, args.rdx) = (0, 0);
 
     let td = Td::open(cx, Leaf::MrExtend, Operand::RDX, tdr, Mode::Exclusive)?;
-    if gpa % CHUNK != 0 {
+    if gpa % mrtd::CONTENT_SIZE as u64 != 0 {
         return Err(Status::OPERAND_INVALID.with(Operand::RCX));
     }
     check_private(&td, gpa)?;

@@ -116,7 +116,8 @@ fn init_vmcs<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) {
     let tdcs = &vcpu.td.tdcs;
     let hkid = vcpu.td.tdr.get(HKID);
     let keyed = |field: u32| {
-        cx.p.config().with_keyid(tdcs.page(field / Level::K4.size() as u32), hkid)
+        cx.p.config()
+            .with_keyid(tdcs.page(field / Level::K4.size() as u32), hkid)
     };
     let of_td = [
         (
