@@ -97,7 +97,7 @@ def watch(args, process):
         console = read_text(f"{args.dir}/console")
         if end and end[1] == "reboot" and "reboot: Restarting system" in console:
             return end
-        if not running or "---[ end Kernel panic" in console:
+        if not running or "---[ end Kernel panic" in console or stopped_by_kvm(args):
             if end and end[1] == "poweroff":
                 return end
             raise Failure(why_ended(args, console))
@@ -108,10 +108,14 @@ def watch(args, process):
         time.sleep(0.1)
 
 
+def stopped_by_kvm(args):
+    """QEMU says so and waits."""
+    return args.machine == "kvm" and "KVM internal error" in read_text(f"{args.dir}/machine.log")
+
+
 def why_ended(args, console):
     """Words for a machine that ended without a result."""
-    errors = read_text(f"{args.dir}/machine.log")
-    if args.machine == "kvm" and "KVM internal error" in errors:
+    if stopped_by_kvm(args):
         return ("this host's KVM does not turn SEAMCALL into #UD, so its CPU's own TDX is in the way:"
                 " use a newer host kernel, or MACHINE=bochs")
     if "Kernel panic" in console:

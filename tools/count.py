@@ -142,7 +142,7 @@ def count_suite(args):
     (count_cargo if args.kind == "cargo" else count_tap)(text, count)
     if count.number() == 0:
         count.failed.append("no test ran")
-    if args.error:
+    if args.error and not count.failed:
         count.failed.append(args.error)
     for name in count.failed:
         print(f"    failed: {args.name}: {name}")
@@ -172,7 +172,7 @@ def main():
     parser.add_argument("--sum", action="store_true")
     parser.add_argument("--name", help="of the suite")
     parser.add_argument("--kind", choices=("cargo", "tap"))
-    parser.add_argument("--error", help="words for a suite that ended badly: counts as one failure")
+    parser.add_argument("--error", help="words for a suite that ended badly: one failure, if no test failed")
     parser.add_argument("file", nargs="?")
     args = parser.parse_args()
     if args.sum:

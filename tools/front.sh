@@ -15,6 +15,10 @@ get_rights()
 {
 	[ "$(id -u)" = 0 ] && return
 	if type mmdebstrap >/dev/null 2>&1 && in_userns true 2>/dev/null; then
+		case $1 in
+		clean|distclean) ;;
+		*) make_root_tar ;;
+		esac
 		in_userns env TDX_SEPT_CACHE="$CACHE" TDX_SEPT_USERNS=1 "$0" "$@"
 		exit
 	elif type sudo >/dev/null 2>&1; then
@@ -74,15 +78,18 @@ distclean()
 }
 
 command=$1
-get_rights "$@"
 case $command in
-clean|distclean) "$command"; exit ;;
+clean|distclean)
+	get_rights "$@"
+	"$command"
+	exit ;;
 esac
 [ -f "$TOOLS/cmd/$command.sh" ] || die "no command '$command': see make help"
 
 mkdir -p "$TOP/build" "$CACHE"
 check_linux
 check_disk
+get_rights "$@"
 lock
 make_root
 unshare --mount --propagation private "$TOOLS/enter.sh" "$TOP" "$CACHE" "$ROOT" "${LINUX-}" "$IN_SRC/tools/cmd/$command.sh"

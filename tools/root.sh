@@ -5,54 +5,67 @@
 # Sets ROOT.
 make_root()
 {
-	local key
-	key=$(cat "$TOOLS/packages.txt" "$TOOLS/root.sh" "$TOOLS/versions.sh" | hash_of)
-	ROOT=$CACHE/root-$key
+	local name
+	name=$(root_name)
+	ROOT=$CACHE/$name
 	[ -e "$ROOT" ] && return
 
-	type mmdebstrap >/dev/null 2>&1 || install_mmdebstrap
-	cached "root-$key" "build root: Debian $DEBIAN_SUITE" root bootstrap
+	type mmdebstrap >/dev/null 2>&1 || step "installing mmdebstrap" mmdebstrap install_mmdebstrap
+	cached "$name" "build root: Debian $DEBIAN_SUITE" root bootstrap
+}
+
+root_name()
+{
+	printf 'root-%s' "$(cat "$TOOLS/packages.txt" "$TOOLS/root.sh" "$TOOLS/versions.sh" | hash_of)"
 }
 
 install_mmdebstrap()
 {
-	[ -z "${TDX_SEPT_USERNS-}" ] && type apt-get >/dev/null 2>&1 || die "mmdebstrap is missing: install the package mmdebstrap"
-	step "installing mmdebstrap" mmdebstrap apt_install mmdebstrap
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get install -y --no-install-recommends mmdebstrap && return
+	apt-get update
+	apt-get install -y --no-install-recommends mmdebstrap ||
+		die "cannot install mmdebstrap: no packages reachable? See whether apt-get update works on this machine"
 }
 
-apt_install()
+# Without root's rights mmdebstrap wants to make its user namespace itself: this is called outside of ours, and leaves a
+# tar file for bootstrap.
+make_root_tar()
 {
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get install -y --no-install-recommends "$@" && return
-	apt-get update
-	apt-get install -y --no-install-recommends "$@" ||
-		die "cannot install $*: no packages reachable? Check this machine's apt (apt-get update)"
+	[ -e "$CACHE/$(root_name)" ] || step "build root: packages" root-tar debstrap unshare "$CACHE/root.tar"
 }
 
 bootstrap()
 {
-	local root=$1 mirror=${DEBIAN_MIRROR:-$(machine_mirror)} packages uri
-	local -a options=(--mode=root --variant=minbase)
-
-	# In a user namespace the parent may be closed to other users, and apt's own user is one.
+	local root=$1 uri
 	chmod 755 "$root"
-	packages=$(sed 's/#.*//' "$TOOLS/packages.txt" | tr -s ' \n' ,)
-	proxy_options >"$root.apt"
-	[ -s "$root.apt" ] && options+=(--aptopt="$root.apt")
-
-	mmdebstrap "${options[@]}" --include="$packages" --setup-hook='cp /etc/resolv.conf /etc/hosts "$1/etc/" || true' \
-		"$DEBIAN_SUITE" "$root" ${mirror:+"deb $mirror $DEBIAN_SUITE main"} ||
-		die "no Debian $DEBIAN_SUITE from ${mirror:-the default archive}: check the network and this machine's apt," \
-			"or name an archive: make DEBIAN_MIRROR=URI"
-	rm -f "$root.apt"
+	if [ -n "${TDX_SEPT_USERNS-}" ]; then
+		tar -xf "$CACHE/root.tar" -C "$root" --exclude='./dev/*' --numeric-owner
+		rm -f "$CACHE/root.tar"
+	else
+		debstrap root "$root"
+	fi
 
 	# The kernel is in backports, Bochs is wanted as source.
-	uri=$(chroot "$root" apt-get indextargets --format '$(REPO_URI)' "Suite: $DEBIAN_SUITE" 'Created-By: Packages' 2>/dev/null | head -n 1)
-	uri=${uri:-$mirror}
-	[ -n "$uri" ] || uri=$(chroot "$root" apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+	uri=$(sed -n 's/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' "$root/etc/apt/sources.list" | head -n 1)
 	printf '%s\n' "deb $uri $DEBIAN_SUITE-backports main" "deb-src $uri $DEBIAN_SUITE main" \
 		>"$root/etc/apt/sources.list.d/tdx-sept.list"
 	mkdir -p "$root$IN_SRC" "$root$IN_CACHE" "$root$IN_LINUX" "$root$IN_VECTORS"
+}
+
+# debstrap MODE TARGET
+debstrap()
+{
+	local mode=$1 target=$2 mirror=${DEBIAN_MIRROR:-$(machine_mirror)} packages apt=$CACHE/apt.conf
+	local -a options=(--mode="$mode" --variant=minbase)
+
+	packages=$(sed 's/#.*//' "$TOOLS/packages.txt" | tr -s ' \n' ,)
+	proxy_options >"$apt"
+	[ ! -s "$apt" ] || options+=(--aptopt="$apt")
+
+	mmdebstrap "${options[@]}" --include="$packages" "$DEBIAN_SUITE" "$target" ${mirror:+"deb $mirror $DEBIAN_SUITE main"} ||
+		die "cannot make a Debian $DEBIAN_SUITE from ${mirror:-the default archive}: is it reachable (apt-get update)?" \
+			"Another one: make DEBIAN_MIRROR=URI"
 }
 
 # The Debian archive in this machine's apt configuration; nothing if there is none.

@@ -8,8 +8,7 @@
 
 TOTALS=$BUILD/totals
 
-# count SUITE KIND FILE: count single tests; STEP_STATUS of the step that ran them is a failure of its own if no test of it
-# failed.
+# count SUITE KIND FILE: count single tests. If the step that ran them failed but none of them, that is a failure, too.
 count()
 {
 	local -a options=(--totals "$TOTALS" --name "$1" --kind "$2")
