@@ -64,41 +64,41 @@ macro_rules! statuses {
 statuses! {
     /// The function did its job.
     SUCCESS = 0x0000_0000_0000_0000, None;
-    /// VCPU unusable (triple fault).
+    /// The vCPU cannot run any more (triple fault).
     NON_RECOVERABLE_VCPU = 0x4000_0001_0000_0000, ExitReason;
-    /// TD unusable.
+    /// The TD cannot run any more.
     NON_RECOVERABLE_TD = 0x6000_0002_0000_0000, ExitReason;
     /// Interrupted; progress is kept, call again with the outputs as inputs.
     INTERRUPTED_RESUMABLE = 0x8000_0003_0000_0000, None;
     /// Interrupted; nothing is kept, call again with the same inputs.
     INTERRUPTED_RESTARTABLE = 0x8000_0004_0000_0000, None;
-    /// TD memory damaged.
+    /// The TD cannot run any more: its memory is damaged.
     NON_RECOVERABLE_TD_NON_ACCESSIBLE = 0x6000_0005_0000_0000, ExitReason;
-    /// Resume without matching interruption (migration).
+    /// There is no interrupted migration call that this could resume.
     INVALID_RESUMPTION = 0xC000_0006_0000_0000, None;
-    /// TD unusable, APIC mode.
+    /// The TD cannot run any more: it left x2APIC mode.
     NON_RECOVERABLE_TD_WRONG_APIC_MODE = 0xE000_0007_0000_0000, ExitReason;
-    /// Fault-like cross-TD exit.
+    /// A TD exit that is another TD's doing, before the instruction.
     CROSS_TD_FAULT = 0x8000_0008_0000_0000, ExitReason;
-    /// Trap-like cross-TD exit.
+    /// A TD exit that is another TD's doing, after the instruction.
     CROSS_TD_TRAP = 0x9000_0009_0000_0000, ExitReason;
-    /// TD control structures corrupted.
+    /// The TD cannot run any more: its control structures are damaged.
     NON_RECOVERABLE_TD_CORRUPTED_MD = 0x6000_000A_0000_0000, ExitReason;
-    /// Illegal value.
+    /// The value of the operand is not allowed.
     OPERAND_INVALID = 0xC000_0100_0000_0000, Operand;
     /// The address lies in no initialised part of a TDMR.
     OPERAND_ADDR_RANGE_ERROR = 0xC000_0101_0000_0000, Operand;
     /// A lock of the operand is held by another logical processor.
     OPERAND_BUSY = 0x8000_0200_0000_0000, Operand;
-    /// VCPUs of the previous epoch still running.
+    /// vCPUs that entered before the last TDH.MEM.TRACK still run.
     PREVIOUS_TLB_EPOCH_BUSY = 0x8000_0201_0000_0000, None;
-    /// Module global lock held.
+    /// The module's global lock is held by another logical processor.
     SYS_BUSY = 0x8000_0202_0000_0000, None;
-    /// Random number generator failed.
+    /// The random number generator had nothing to give.
     RND_NO_ENTROPY = 0x8000_0203_0000_0000, None;
-    /// Guest side yields to host.
+    /// The guest yields the lock of the operand to the host.
     OPERAND_BUSY_HOST_PRIORITY = 0x8000_0204_0000_0000, Operand;
-    /// Guest could not get a lock in time.
+    /// The guest could not get a lock that the host keeps asking for.
     HOST_PRIORITY_BUSY_TIMEOUT = 0x9000_0205_0000_0000, ExitReason;
     /// The PAMT says that the page has another type or size.
     PAGE_METADATA_INCORRECT = 0xC000_0300_0000_0000, Operand;
@@ -108,113 +108,113 @@ statuses! {
     PAGE_NOT_OWNED_BY_TD = 0xC000_0302_0000_0000, Operand;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     PAGE_NOT_FREE = 0xC000_0303_0000_0000, Operand;
-    /// TDR still has pages.
+    /// The TD still has pages besides its TDR.
     TD_ASSOCIATED_PAGES_EXIST = 0xC000_0400_0000_0000, None;
-    /// SYS.INIT done already.
+    /// TDH.SYS.INIT was done already.
     SYS_INIT_NOT_PENDING = 0xC000_0500_0000_0000, None;
-    /// This LP has not run LP.INIT.
+    /// This logical processor has not done TDH.SYS.LP.INIT.
     SYS_LP_INIT_NOT_DONE = 0xC000_0502_0000_0000, None;
-    /// This LP ran LP.INIT already.
+    /// This logical processor did TDH.SYS.LP.INIT already.
     SYS_LP_INIT_DONE = 0xC000_0503_0000_0000, None;
-    /// Module not ready.
+    /// The module is not initialised.
     SYS_NOT_READY = 0xC000_0505_0000_0000, None;
-    /// Module shut down.
+    /// The module is shut down.
     SYS_SHUTDOWN = 0xC000_0506_0000_0000, None;
-    /// Wrong system state.
+    /// TDH.SYS.KEY.CONFIG is not due.
     SYS_KEY_CONFIG_NOT_PENDING = 0xC000_0507_0000_0000, None;
-    /// Wrong system state (UPDATE).
+    /// The module is in another state than TDH.SYS.UPDATE needs.
     SYS_STATE_INCORRECT = 0xC000_0508_0000_0000, None;
-    /// Handoff data bad.
+    /// The handoff data of the module before are damaged.
     SYS_INVALID_HANDOFF = 0xC000_0509_0000_0000, None;
-    /// Signature structure mismatch.
+    /// The module cannot follow the one before.
     SYS_INCOMPATIBLE_SIGSTRUCT = 0xC000_050A_0000_0000, None;
-    /// Wrong system state.
+    /// TDH.SYS.LP.INIT is not due.
     SYS_LP_INIT_NOT_PENDING = 0xC000_050B_0000_0000, None;
-    /// Wrong system state or LPs missing.
+    /// TDH.SYS.CONFIG is not due, or logical processors are not initialised.
     SYS_CONFIG_NOT_PENDING = 0xC000_050C_0000_0000, None;
-    /// CPU SEAM features missing.
+    /// The CPU lacks SEAM features that the module needs.
     INCOMPATIBLE_SEAM_CAPABILITIES = 0xC000_050D_0000_0000, None;
-    /// TD fatal flag set.
+    /// The TD is beyond use.
     TD_FATAL = 0xE000_0604_0000_0000, None;
-    /// Debug TD required.
+    /// The leaf works on debug TDs only.
     TD_NON_DEBUG = 0xC000_0605_0000_0000, None;
-    /// Too few TDCX pages.
+    /// The TD has too few control pages.
     TDCS_NOT_ALLOCATED = 0xC000_0606_0000_0000, None;
-    /// Life cycle state.
+    /// The TD is in another life cycle state than the leaf needs.
     LIFECYCLE_STATE_INCORRECT = 0xC000_0607_0000_0000, None;
-    /// Op state.
+    /// The TD is in another operation state than the leaf needs.
     OP_STATE_INCORRECT = 0xC000_0608_0000_0000, None;
-    /// FINALIZE without VCPU.
+    /// The TD has no vCPU.
     NO_VCPUS = 0xC000_0609_0000_0000, None;
-    /// Page count of TDCS or TDVPS.
+    /// The TD or vCPU has another number of control pages than the leaf needs.
     TDCX_NUM_INCORRECT = 0xC000_0610_0000_0000, None;
-    /// VCPU state.
+    /// The vCPU is in another state than the leaf needs.
     VCPU_STATE_INCORRECT = 0xC000_0700_0000_0000, None;
-    /// VCPU belongs to another LP.
+    /// The vCPU is associated with another logical processor.
     VCPU_ASSOCIATED = 0x8000_0701_0000_0000, None;
-    /// VCPU not on this LP.
+    /// The vCPU is not associated with this logical processor.
     VCPU_NOT_ASSOCIATED = 0x8000_0702_0000_0000, None;
-    /// No #VE information.
+    /// There is no #VE information to read.
     NO_VALID_VE_INFO = 0xC000_0704_0000_0000, None;
-    /// MAX_VCPUS reached.
+    /// The TD has as many vCPUs as it may have.
     MAX_VCPUS_EXCEEDED = 0xC000_0705_0000_0000, None;
-    /// TSC went back.
+    /// The TSC has gone back since the vCPU ran.
     TSC_ROLLBACK = 0xC000_0706_0000_0000, None;
-    /// Posted-interrupt set-up missing.
+    /// The VMCS field has to be written first.
     TD_VMCS_FIELD_NOT_INITIALIZED = 0xC000_0730_0000_0000, VmcsField;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     TD_VMCS_FIELD_ERROR = 0xC000_0731_0000_0000, None;
-    /// Key generation, retry.
+    /// No key could be generated; try again.
     KEY_GENERATION_FAILED = 0x8000_0800_0000_0000, None;
-    /// Life cycle not KEYS_CONFIGURED.
+    /// The TD's key is not configured on all packages, or not any more.
     TD_KEYS_NOT_CONFIGURED = 0x8000_0810_0000_0000, None;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     KEY_STATE_INCORRECT = 0xC000_0811_0000_0000, None;
-    /// Key of this package is already set.
+    /// The TD's key is configured on this package already (informational).
     KEY_CONFIGURED = 0x0000_0815_0000_0000, None;
-    /// CACHE.WB missing on a package.
+    /// The caches of a package have not been written back.
     WBCACHE_NOT_COMPLETE = 0x8000_0817_0000_0000, None;
-    /// HKID in use.
+    /// The KeyID is in use.
     HKID_NOT_FREE = 0xC000_0820_0000_0000, None;
-    /// Nothing to flush.
+    /// No KeyID waits for caches to be written back (informational).
     NO_HKID_READY_TO_WBCACHE = 0x0000_0821_0000_0000, None;
-    /// Nothing to resume.
+    /// There is no interrupted write-back to resume.
     WBCACHE_RESUME_ERROR = 0xC000_0823_0000_0000, None;
-    /// VCPUs still associated.
+    /// A vCPU is still associated with a logical processor.
     FLUSHVP_NOT_DONE = 0x8000_0824_0000_0000, None;
-    /// Too many HKIDs.
+    /// The platform has more KeyIDs than the module can handle.
     NUM_ACTIVATED_HKIDS_NOT_SUPPORTED = 0xC000_0825_0000_0000, Number;
-    /// CPUID value not as required.
+    /// A CPUID value is not what the module needs; more in registers.
     INCORRECT_CPUID_VALUE = 0xC000_0900_0000_0000, None;
-    /// Boot-NT4 bit set.
+    /// IA32_MISC_ENABLE limits the CPUID leaves.
     LIMIT_CPUID_MAXVAL_SET = 0xC000_0901_0000_0000, None;
-    /// CPUID differs between LPs.
+    /// A CPUID value differs between logical processors; more in registers.
     INCONSISTENT_CPUID_FIELD = 0xC000_0902_0000_0000, None;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     CPUID_MAX_SUBLEAVES_UNRECOGNIZED = 0xC000_0903_0000_0000, None;
-    /// CPUID leaf 0x1F layout.
+    /// CPUID leaf 0x1F has a layout that the module does not know.
     CPUID_LEAF_1F_FORMAT_UNRECOGNIZED = 0xC000_0904_0000_0000, None;
-    /// Cache topology.
+    /// The caches are shared in a way that the module does not support.
     INVALID_WBINVD_SCOPE = 0xC000_0905_0000_0000, None;
-    /// Package id ≥ 8.
+    /// The package number is too large.
     INVALID_PKG_ID = 0xC000_0906_0000_0000, Number;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     ENABLE_MONITOR_FSM_NOT_SET = 0xC000_0907_0000_0000, None;
-    /// CPUID leaf missing.
+    /// The CPU lacks a CPUID leaf that the module needs.
     CPUID_LEAF_NOT_SUPPORTED = 0xC000_0908_0000_0000, None;
-    /// SMRR.
+    /// The SMRR is not locked.
     SMRR_NOT_LOCKED = 0xC000_0910_0000_0000, Number;
-    /// SMRR.
+    /// The SMRR is not set up as the module needs.
     INVALID_SMRR_CONFIGURATION = 0xC000_0911_0000_0000, Number;
-    /// SMRR.
+    /// The SMRR and a CMR overlap.
     SMRR_OVERLAPS_CMR = 0xC000_0912_0000_0000, Bytes;
-    /// SMRR.
+    /// The CPU cannot lock the SMRR.
     SMRR_LOCK_NOT_SUPPORTED = 0xC000_0913_0000_0000, None;
-    /// SMRR.
+    /// The CPU has no SMRR.
     SMRR_NOT_SUPPORTED = 0xC000_0914_0000_0000, None;
-    /// MSR differs from SYS.INIT.
+    /// The MSR has another value than at TDH.SYS.INIT.
     INCONSISTENT_MSR = 0xC000_0920_0000_0000, Msr;
-    /// MSR value not as required.
+    /// The MSR has another value than the module needs.
     INCORRECT_MSR_VALUE = 0xC000_0921_0000_0000, Msr;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     SEAMREPORT_NOT_AVAILABLE = 0xC000_0930_0000_0000, None;
@@ -224,25 +224,25 @@ statuses! {
     SEAMDB_REPORT_NOT_AVAILABLE = 0xC000_0932_0000_0000, None;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     SEAMVERIFYREPORT_NOT_AVAILABLE = 0xC000_0933_0000_0000, None;
-    /// TDMR base/size.
+    /// Base or size of the TDMR are not allowed.
     INVALID_TDMR = 0xC000_0A00_0000_0000, Bytes;
-    /// TDMR order.
+    /// The TDMRs are not in ascending order.
     NON_ORDERED_TDMR = 0xC000_0A01_0000_0000, Bytes;
-    /// TDMR not in CMRs.
+    /// The TDMR has memory that is in no CMR and not reserved.
     TDMR_OUTSIDE_CMRS = 0xC000_0A02_0000_0000, Bytes;
-    /// All of the TDMR is initialised.
+    /// All of the TDMR is initialised already (informational).
     TDMR_ALREADY_INITIALIZED = 0x0000_0A03_0000_0000, None;
-    /// PAMT base/size.
+    /// Base or size of the PAMT are not allowed.
     INVALID_PAMT = 0xC000_0A10_0000_0000, Bytes;
-    /// PAMT not in CMRs.
+    /// The PAMT is not in a CMR.
     PAMT_OUTSIDE_CMRS = 0xC000_0A11_0000_0000, Bytes;
-    /// PAMT overlap.
+    /// The PAMT overlaps a TDMR or another PAMT.
     PAMT_OVERLAP = 0xC000_0A12_0000_0000, Bytes;
-    /// Reserved area.
+    /// Base or size of the reserved area are not allowed.
     INVALID_RESERVED_IN_TDMR = 0xC000_0A20_0000_0000, Bytes;
-    /// Reserved area order.
+    /// The reserved areas are not in ascending order.
     NON_ORDERED_RESERVED_IN_TDMR = 0xC000_0A21_0000_0000, Bytes;
-    /// CMR table.
+    /// The list of CMRs is damaged.
     CMR_LIST_INVALID = 0xC000_0A22_0000_0000, None;
     /// The walk ended above the requested level.
     EPT_WALK_FAILED = 0xC000_0B00_0000_0000, Operand;
@@ -250,7 +250,7 @@ statuses! {
     EPT_ENTRY_FREE = 0xC000_0B01_0000_0000, Operand;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     EPT_ENTRY_NOT_FREE = 0xC000_0B02_0000_0000, Operand;
-    /// No accessible leaf.
+    /// No page is mapped that the leaf could work on.
     EPT_ENTRY_NOT_PRESENT = 0xC000_0B03_0000_0000, Operand;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     EPT_ENTRY_NOT_LEAF = 0xC000_0B04_0000_0000, Operand;
@@ -262,39 +262,39 @@ statuses! {
     GPA_RANGE_ALREADY_BLOCKED = 0x0000_0B07_0000_0000, Operand;
     /// TLB tracking since the block is not complete.
     TLB_TRACKING_NOT_DONE = 0xC000_0B08_0000_0000, Operand;
-    /// Children not uniform.
+    /// The 512 entries below are not of one kind and contiguous.
     EPT_INVALID_PROMOTE_CONDITIONS = 0xC000_0B09_0000_0000, Operand;
-    /// Guest: already accepted.
+    /// The guest has accepted the page already (informational).
     PAGE_ALREADY_ACCEPTED = 0x0000_0B0A_0000_0000, Level;
-    /// Guest: mapped with smaller pages.
+    /// The guest's page is mapped by smaller pages.
     PAGE_SIZE_MISMATCH = 0xC000_0B0B_0000_0000, Level;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     GPA_RANGE_BLOCKED = 0xC000_0B0C_0000_0000, Operand;
     /// The leaf does not work on an S-EPT entry in this state.
     EPT_ENTRY_STATE_INCORRECT = 0xC000_0B0D_0000_0000, Operand;
-    /// S-EPT page still has entries.
+    /// The table page still has entries.
     EPT_PAGE_NOT_FREE = 0xC000_0B0E_0000_0000, Operand;
-    /// L2 walk.
+    /// The walk of an L2 VM's table ended above the requested level.
     L2_SEPT_WALK_FAILED = 0xC000_0B0F_0000_0000, L2Sept;
-    /// L2 entry used.
+    /// The L2 VM's entry is in use.
     L2_SEPT_ENTRY_NOT_FREE = 0xC000_0B10_0000_0000, L2Sept;
-    /// L2 attribute combination.
+    /// No L2 VM can have this combination of attributes.
     PAGE_ATTR_INVALID = 0xC000_0B11_0000_0000, None;
-    /// Page for aliased L2 VM missing.
+    /// A page for the table of an aliased L2 VM is missing.
     L2_SEPT_PAGE_NOT_PROVIDED = 0xC000_0B12_0000_0000, Operand;
-    /// Unknown or malformed field id.
+    /// There is no field of this identifier.
     METADATA_FIELD_ID_INCORRECT = 0xC000_0C00_0000_0000, None;
-    /// Field.
+    /// The caller may not write the field.
     METADATA_FIELD_NOT_WRITABLE = 0xC000_0C01_0000_0000, None;
-    /// Field.
+    /// The caller may not read the field.
     METADATA_FIELD_NOT_READABLE = 0xC000_0C02_0000_0000, None;
-    /// Value.
+    /// The field cannot have this value.
     METADATA_FIELD_VALUE_NOT_VALID = 0xC000_0C03_0000_0000, None;
-    /// Buffer full.
+    /// The list does not fit into the buffer.
     METADATA_LIST_OVERFLOW = 0xC000_0C04_0000_0000, None;
-    /// Metadata list (import).
+    /// The header of the metadata list is wrong.
     INVALID_METADATA_LIST_HEADER = 0xC000_0C05_0000_0000, None;
-    /// Metadata list (import).
+    /// The metadata list lacks a field.
     REQUIRED_METADATA_FIELD_MISSING = 0xC000_0C06_0000_0000, None;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     METADATA_ELEMENT_SIZE_INCORRECT = 0xC000_0C07_0000_0000, None;
@@ -302,33 +302,33 @@ statuses! {
     METADATA_LAST_ELEMENT_INCORRECT = 0xC000_0C08_0000_0000, None;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     METADATA_FIELD_CURRENTLY_NOT_WRITABLE = 0xC000_0C09_0000_0000, None;
-    /// Mask must be complete.
+    /// The field can only be written as a whole.
     METADATA_WR_MASK_NOT_VALID = 0xC000_0C0A_0000_0000, None;
-    /// First id returned in RDX.
+    /// RDX is the first identifier of the context (informational).
     METADATA_FIRST_FIELD_ID_IN_CONTEXT = 0x0000_0C0B_0000_0000, None;
-    /// Internal.
+    /// The field is left out of a list (informational).
     METADATA_FIELD_SKIP = 0x0000_0C0C_0000_0000, None;
-    /// Service TD.
+    /// A service TD of this type is bound already.
     SERVTD_ALREADY_BOUND_FOR_TYPE = 0xC000_0D00_0000_0000, None;
-    /// Service TD.
+    /// The service TD has another type than the binding.
     SERVTD_TYPE_MISMATCH = 0xC000_0D01_0000_0000, None;
-    /// Service TD.
+    /// The service TD has other attributes than the binding.
     SERVTD_ATTR_MISMATCH = 0xC000_0D02_0000_0000, None;
-    /// Service TD.
+    /// The service TD has another identity than the binding.
     SERVTD_INFO_HASH_MISMATCH = 0xC000_0D03_0000_0000, None;
-    /// Service TD.
+    /// The service TD is not the one that is bound.
     SERVTD_UUID_MISMATCH = 0xC000_0D04_0000_0000, None;
-    /// Service TD.
+    /// No service TD is bound.
     SERVTD_NOT_BOUND = 0xC000_0D05_0000_0000, None;
-    /// Service TD.
+    /// A service TD is bound.
     SERVTD_BOUND = 0xC000_0D06_0000_0000, None;
-    /// Service TD.
+    /// The target of the service TD is another TD.
     TARGET_UUID_MISMATCH = 0xC000_0D07_0000_0000, None;
-    /// Service TD.
+    /// The target of the service TD has a new UUID.
     TARGET_UUID_UPDATED = 0xC000_0D08_0000_0000, None;
-    /// Migration.
+    /// The metadata of the migration bundle are wrong.
     INVALID_MBMD = 0xC000_0E00_0000_0000, None;
-    /// Migration.
+    /// The MAC of the migration bundle is wrong.
     INCORRECT_MBMD_MAC = 0xC000_0E01_0000_0000, None;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     NOT_WRITE_BLOCKED = 0xC000_0E02_0000_0000, None;
@@ -336,61 +336,61 @@ statuses! {
     ALREADY_WRITE_BLOCKED = 0x0000_0E03_0000_0000, None;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     NOT_EXPORTED = 0xC000_0E04_0000_0000, None;
-    /// Migration.
+    /// The migration stream is in another state than the leaf needs.
     MIGRATION_STREAM_STATE_INCORRECT = 0xC000_0E05_0000_0000, None;
-    /// Migration.
+    /// The TD has as many migration streams as it may have.
     MAX_MIGS_NUM_EXCEEDED = 0xC000_0E06_0000_0000, None;
-    /// Migration.
+    /// Pages were written since they were exported.
     EXPORTED_DIRTY_PAGES_REMAIN = 0xC000_0E07_0000_0000, None;
-    /// Migration.
+    /// The migration key has not been set.
     MIGRATION_DECRYPTION_KEY_NOT_SET = 0xC000_0E08_0000_0000, None;
-    /// Migration.
+    /// The TD's attributes do not allow migration.
     TD_NOT_MIGRATABLE = 0xC000_0E09_0000_0000, None;
-    /// Migration.
+    /// Pages of the export before are still marked.
     PREVIOUS_EXPORT_CLEANUP_INCOMPLETE = 0xC000_0E0A_0000_0000, None;
-    /// Migration.
+    /// More migration streams are asked for than there are.
     NUM_MIGS_HIGHER_THAN_CREATED = 0xC000_0E0B_0000_0000, None;
-    /// Migration.
+    /// The page is imported differently than before.
     IMPORT_MISMATCH = 0xC000_0E0C_0000_0000, None;
-    /// Migration.
+    /// There are no more migration epochs.
     MIGRATION_EPOCH_OVERFLOW = 0xC000_0E0D_0000_0000, None;
-    /// Migration.
+    /// The TD was exported as often as it may be.
     MAX_EXPORTS_EXCEEDED = 0xC000_0E0E_0000_0000, None;
-    /// Migration.
+    /// The MAC of the imported page is wrong.
     INVALID_PAGE_MAC = 0xC000_0E0F_0000_0000, None;
-    /// Migration.
+    /// The page was migrated in this epoch already.
     MIGRATED_IN_CURRENT_EPOCH = 0xC000_0E10_0000_0000, None;
-    /// Migration.
+    /// The page was removed and cannot be imported again.
     DISALLOWED_IMPORT_OVER_REMOVED = 0xC000_0E11_0000_0000, None;
-    /// Migration.
+    /// There are vCPUs still to be migrated.
     SOME_VCPUS_NOT_MIGRATED = 0xC000_0E12_0000_0000, None;
-    /// Migration.
+    /// All vCPUs are imported already.
     ALL_VCPUS_IMPORTED = 0xC000_0E13_0000_0000, None;
-    /// Migration.
+    /// The TD has fewer migration streams than it needs.
     MIN_MIGS_NOT_CREATED = 0xC000_0E14_0000_0000, None;
-    /// Migration.
+    /// The vCPU is exported already.
     VCPU_ALREADY_EXPORTED = 0xC000_0E15_0000_0000, None;
     /// Defined by the ABI; no leaf of module 1.5.01 returns it.
     INVALID_MIGRATION_DECRYPTION_KEY = 0xC000_0E16_0000_0000, None;
-    /// VERIFYREPORT.
+    /// The report is of another CPU security version.
     INVALID_CPUSVN = 0xC000_1000_0000_0000, None;
-    /// VERIFYREPORT.
+    /// The MAC of the report is wrong.
     INVALID_REPORTMACSTRUCT = 0xC000_1001_0000_0000, None;
-    /// To L1 guest.
+    /// An exit of the L2 VM that the host routed to L1 (informational).
     L2_EXIT_HOST_ROUTED_ASYNC = 0x0000_1100_0000_0000, ExitReason;
-    /// To L1 guest.
+    /// A TDVMCALL of the L2 VM that the host routed to L1 (informational).
     L2_EXIT_HOST_ROUTED_TDVMCALL = 0x0000_1101_0000_0000, ExitReason;
-    /// To L1 guest.
+    /// The L2 VM left for an interrupt to L1 (informational).
     L2_EXIT_PENDING_INTERRUPT = 0x0000_1102_0000_0000, ExitReason;
-    /// TDG.VP.ENTER.
+    /// L1 has an interrupt to take first (informational).
     PENDING_INTERRUPT = 0x0000_1120_0000_0000, None;
-    /// Debug exit.
+    /// Debug: a TD exit before the L2 VM was entered (informational).
     TD_EXIT_BEFORE_L2_ENTRY = 0x0000_1140_0000_0000, ExitReason;
-    /// Debug exit.
+    /// Debug: a TD exit when the L2 VM left (informational).
     TD_EXIT_ON_L2_VM_EXIT = 0x0000_1141_0000_0000, ExitReason;
-    /// Debug exit.
+    /// Debug: a TD exit between the L2 VM and L1 (informational).
     TD_EXIT_ON_L2_TO_L1 = 0x0000_1142_0000_0000, ExitReason;
-    /// INVVPID.
+    /// The linear address is not canonical.
     GLA_NOT_CANONICAL = 0xC000_1160_0000_0000, Operand;
 }
 
