@@ -846,6 +846,11 @@ fn damage_to_donated_pages_is_answered_not_followed() {
         sim.fails(Leaf::MngRd, &read, status);
         sim.poke(tdr + offset, sound);
     }
+    // The sixth TDCX page is looked at only for fields that are in it.
+    let links = [tdr, 0x9A10_0003_0000_0000];
+    sim.ok(Leaf::MngRd, &links);
+    sim.poke(tdr + 0x18 + 5 * 8, 0x1234_5678_9ABC_D000);
+    sim.fails(Leaf::MngRd, &links, Status::TD_FATAL);
     assert_eq!(sim.machine.ram.outside(), outside);
     sim.ok(Leaf::MngRd, &read);
 }

@@ -13,14 +13,18 @@ use super::{
 use crate::{
     abi::{
         metadata::FieldId,
+        Level,
+        PageType,
         Status, //
     },
     sim::model::{
         field::Field,
+        pamt,
         platform::Platform,
         td::Td,
         tdcs::fields as tdcs_fields,
-        tdr::fields as tdr_fields, //
+        tdr::fields as tdr_fields,
+        Ctx, //
     }, //
 };
 
@@ -185,13 +189,19 @@ impl Element {
     }
 
     /// Reads the element.
-    pub fn read<P: Platform>(&self, td: &Td<'_, P>) -> Result<u64, Status> {
+    pub fn read<P: Platform>(&self, cx: &Ctx<'_, P>, td: &Td<'_, P>) -> Result<u64, Status> {
         if self.access.read == 0 {
             return Err(Status::METADATA_FIELD_NOT_READABLE);
         }
         let value = match self.place {
             Place::Tdr(field) => td.tdr.get(field),
-            Place::Tdcs(field) => td.tdcs.get(field),
+            Place::Tdcs(field) => {
+                let page = td.tdcs.page(field.offset >> Level::K4.shift());
+                if !pamt::is_owned(cx, page, PageType::Tdcx, td.tdr.pa()) {
+                    return Err(Status::TD_FATAL);
+                }
+                td.tdcs.get(field)
+            }
             _ => return Err(Status::METADATA_FIELD_NOT_READABLE),
         };
         Ok(value & self.access.read)

@@ -43,7 +43,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         return Err(Status::METADATA_FIRST_FIELD_ID_IN_CONTEXT);
     }
     let element = Element::find(&td, id, debug)?;
-    args.r8 = element.read(&td)?;
+    args.r8 = element.read(cx, &td)?;
     if lists {
         args.rdx = metadata::next_id(TABLE, element.row, element.index, debug);
     }

@@ -36,7 +36,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
 
     let td = Td::open(cx, Leaf::MngWr, Operand::RCX, args.rcx, Mode::Shared)?;
     let element = Element::find(&td, id, td.is_debug())?;
-    let old = element.read(&td)?;
+    let old = element.read(cx, &td)?;
     let new = metadata::written(element.access, old, value, mask)?;
     if element.is_hp_lock_timeout() {
         if mask != u64::MAX {
