@@ -75,7 +75,8 @@ pub fn life<B: Bench>(bench: &B) -> Result<(), Fault> {
         sept::block(bench, &t.td, &later)?;
         ensure!(t.entry(next, Level::K4)?.info.state() == Some(State::PendingBlocked));
         sept::track(bench, &t.td)?;
-        ensure!(tdh::mng::rd(bench, tdr, td::TD_EPOCH)? == epoch + 1);
+        let next_epoch = tdh::mng::rd(bench, tdr, td::TD_EPOCH)?;
+        ensure!(epoch.checked_add(1) == Some(next_epoch));
         sept::remove(bench, &t.td, &later, page)?;
         ensure!(t.entry(next, Level::K4)?.info.state() == Some(State::Free));
         ensure!(t.type_of(page)? == Some(PageType::Nda));

@@ -33,7 +33,7 @@ pub fn ranges<B: Bench>(bench: &B) -> Result<(), Fault> {
     with_td(bench, |t| {
         let gpa = Gpa::new(0x1_0000_0000).ok_or(Fault::Resources)?;
         let range = |first: u64, nr| {
-            let gpa = gpa.checked_add(first * Level::K4.size())?;
+            let gpa = gpa.checked_add(first.checked_mul(Level::K4.size())?)?;
             Range::new(gpa, Level::K4, nr)
         };
         t.add_vcpu()?;
