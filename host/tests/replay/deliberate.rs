@@ -6,7 +6,7 @@ use crate::trace::Record;
 
 /// Metadata fields whose values are not compared. Whether they can be read is.
 struct Rule {
-    leaf: &'static str,
+    leaves: &'static [&'static str],
     /// Which fields; the identifiers are those of the first element, without context and size.
     fields: &'static [Fields],
     reason: &'static str,
@@ -26,22 +26,22 @@ use Fields::{
 
 const RULES: &[Rule] = &[
     Rule {
-        leaf: "TDH.MNG.RD",
+        leaves: &["TDH.MNG.RD"],
         fields: &[Range(0x8000_0000_0000_0020, 4)],
         reason: "TD_UUID is random",
     },
     Rule {
-        leaf: "TDH.MNG.RD",
+        leaves: &["TDH.MNG.RD"],
         fields: &[Range(0x1100_0000_0000_000A, 1)],
         reason: "TSC_OFFSET is the time when the TD was initialised",
     },
     Rule {
-        leaf: "TDH.MNG.RD",
+        leaves: &["TDH.MNG.RD"],
         fields: &[Class(0x14), Class(0x16), Class(0x20)],
         reason: "CPUID_VALUES, virtual MSRs and MSR_BITMAPS follow the CPU",
     },
     Rule {
-        leaf: "TDH.VP.RD",
+        leaves: &["TDH.VP.RD", "TDH.VP.WR"],
         fields: &[
             Class(0x00),
             Class(0x10),
@@ -52,10 +52,11 @@ const RULES: &[Rule] = &[
         reason: "the guest's initial registers and its VMCS follow the CPU",
     },
     Rule {
-        leaf: "TDH.SYS.RD",
+        leaves: &["TDH.SYS.RD"],
         fields: &[
             Class(0x00),
-            Class(0x08),
+            Range(0x8800_0000_0000_0001, 2),
+            Range(0x0800_0000_0000_0005, 2),
             Class(0x09),
             Range(0x9900_0000_0000_0800, 0x90),
         ],
@@ -76,8 +77,19 @@ pub fn value_not_compared(record: &Record) -> Option<&'static str> {
     };
     RULES
         .iter()
-        .find(|rule| rule.leaf == leaf && rule.fields.iter().any(matches))
+        .find(|rule| rule.leaves.contains(&leaf) && rule.fields.iter().any(matches))
         .map(|rule| rule.reason)
+}
+
+/// The parts of TDSYSINFO that follow the build and the CPU: date and number of the build, and the
+/// CPUID configuration. Only this structure is read back from memory, and only its size tells.
+pub fn memory_not_compared(size: usize) -> &'static [std::ops::Range<usize>] {
+    const TDSYSINFO_SIZE: usize = 1024;
+    if size == TDSYSINFO_SIZE {
+        &[8..14, 132..1024]
+    } else {
+        &[]
+    }
 }
 
 /// Why a call never reaches a TDX module, if the CPU refuses it. The traces come from the module's

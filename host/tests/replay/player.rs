@@ -81,7 +81,10 @@ impl<'w> Player<'w> {
             let mut found = vec![0; memory.len];
             self.world.machine.read(memory.pa.0, &mut found);
             let wanted = memory.content();
-            if let Some(at) = found.iter().zip(&wanted).position(|(a, b)| a != b) {
+            let skip = deliberate::memory_not_compared(memory.len);
+            let compared = |at: usize| !skip.iter().any(|range| range.contains(&at));
+            let differs = |at: usize| compared(at) && found.get(at) != wanted.get(at);
+            if let Some(at) = (0..memory.len).find(|at| differs(*at)) {
                 let (found, wanted) = (found[at], wanted[at]);
                 return Err(format!("byte {at} is {found:#x}, not {wanted:#x}"));
             }

@@ -246,8 +246,8 @@ pub fn unblocked(state: State) -> State {
 /// Reports an entry in RCX and RDX. TDX ABI: "Returned Secure EPT Entry Information".
 #[inline]
 pub fn report(args: &mut Args, entry: Entry, level: Level) -> Completion {
-    args.rcx = entry.reported();
     args.rdx = Info::new(level, state(entry)?).into_raw();
+    args.rcx = entry.reported();
     Ok(())
 }
 

@@ -439,7 +439,7 @@ fn sept_add_of_what_exists() {
     td.ok(Leaf::MemSeptAdd, SIZE_2M | 1, 20);
     td.fails(
         Leaf::MemSeptAdd,
-        2 * SIZE_2M | 1,
+        (2 * SIZE_2M) | 1,
         20,
         Status::PAGE_METADATA_INCORRECT.with(Operand::R8),
     );
