@@ -32,6 +32,7 @@ use core::ptr;
 use kernel::{
     bindings,
     cpu::nr_cpu_ids,
+    page::PAGE_SIZE,
     prelude::*, //
 };
 
@@ -81,7 +82,7 @@ impl Bench for Kernel {
     }
 
     fn write(&self, page: Pfn, words: &[u64]) {
-        let count = words.len().min(bindings::PAGE_SIZE / size_of::<u64>());
+        let count = words.len().min(PAGE_SIZE / size_of::<u64>());
         // SAFETY: The page comes from `alloc`, nobody else uses it, and `count` words fit.
         unsafe {
             ptr::copy_nonoverlapping(words.as_ptr(), tdx_sept_test_address(page.get()), count)
