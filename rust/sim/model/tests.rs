@@ -440,6 +440,60 @@ fn global_fields_are_listed_once() {
 }
 
 #[test]
+fn sys_info_checks_its_buffers_in_order() {
+    let sim = Sim::cold(Profile::V1_5_01);
+    let (info, cmrs) = (0x0300_0000, 0x0300_1000);
+    sim.fails(
+        Leaf::SysInfo,
+        &[info, 1024, cmrs, 32],
+        Status::SYS_LP_INIT_NOT_DONE,
+    );
+    let sim = Sim::new(Profile::V1_5_01);
+    for (inputs, operand) in [
+        ([info + 512, 0, 1, 0], Operand::RCX),
+        ([info, 1023, 1, 0], Operand::RDX),
+        ([info, 1024, cmrs + 256, 0], Operand::R8),
+        ([info, 1024, cmrs, 31], Operand::R9),
+    ] {
+        let out = sim.fails(Leaf::SysInfo, &inputs, invalid(operand));
+        assert_eq!((out.rdx, out.r9), (0, 0));
+    }
+    let out = sim.ok(Leaf::SysInfo, &[info, 4096, cmrs, 40]);
+    assert_eq!((out.rdx, out.r9), (1024, 32));
+    // Vendor; version 1.5; TDMRs, reserved areas and size of PAMT entries; sizes of TDCS and TDVPS.
+    assert_eq!(sim.peek(info) >> 32, 0x8086);
+    assert_eq!(sim.peek(info + 8) >> 48, 5);
+    assert_eq!(sim.peek(info + 16), 0x1_0001);
+    assert_eq!(sim.peek(info + 32), 64 | (16 << 16) | (16 << 32));
+    assert_eq!(sim.peek(info + 48), 24576 | (24576 << 32));
+    assert_eq!(
+        (sim.peek(cmrs + 16), sim.peek(cmrs + 24)),
+        (TDMR.base, TDMR.size)
+    );
+    assert_eq!(sim.peek(cmrs + 32), 0);
+}
+
+#[test]
+fn a_module_that_was_shut_down_does_nothing_more() {
+    let sim = Sim::new(Profile::V1_5_01);
+    sim.fails(Leaf::SysShutdown, &[1], invalid(Operand::RCX));
+    let guard = sim.module.global_lock().acquire(Mode::Shared);
+    sim.fails(Leaf::SysShutdown, &[0], Status::SYS_BUSY);
+    drop(guard);
+    sim.ok(Leaf::SysShutdown, &[0]);
+    sim.fails(Leaf::SysRd, &[0, NULL_ID], Status::SYS_SHUTDOWN);
+    sim.fails(Leaf::SysInit, &[], Status::SYS_SHUTDOWN);
+    sim.ok(Leaf::SysLpShutdown, &[]);
+}
+
+#[test]
+fn there_is_no_module_to_take_over_from() {
+    let sim = Sim::cold(Profile::Current);
+    sim.fails(Leaf::SysUpdate, &[], Status::SYS_STATE_INCORRECT);
+    before_config().fails(Leaf::SysUpdate, &[], Status::SYS_INVALID_HANDOFF);
+}
+
+#[test]
 fn what_linux_reads_is_there() {
     use metadata::global as g;
     let sim = Sim::new(Profile::Current);
