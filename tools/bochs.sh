@@ -25,10 +25,11 @@ build_bochs()
 		patch -p1 --fuzz=0 <"$patch" || die "$(basename "$patch") does not apply to $(cd ..; ls bochs_*.orig.tar.*)"
 	done
 
-	# A CPU with VMX and all that Sapphire Rapids has; no screen, no debugger.
+	# A CPU with VMX and all that Sapphire Rapids has; no screen, no debugger. No IPS: they are logged from a signal handler, which
+	# waits for ever when the signal came in the middle of another line of the log.
 	./configure --with-nogui --enable-cpu-level=6 --enable-x86-64 --enable-smp --enable-long-phy-address --enable-vmx=2 \
 		--enable-avx --enable-evex --enable-amx --enable-cet --enable-uintr --enable-memtype --enable-configurable-msrs \
-		--enable-pci --enable-cdrom --enable-all-optimizations --disable-docbook --disable-debugger
+		--enable-pci --enable-cdrom --enable-all-optimizations --disable-docbook --disable-debugger --disable-show-ips
 	make -j"$(nproc)"
 	mv bochs ..
 	cd ..
