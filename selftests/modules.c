@@ -60,11 +60,13 @@ TEST_F(tdx, both_at_once)
 	struct test_vm of_c, of_rust;
 	__u64 tdr_c, tdr_rust;
 	struct sim_td_calls calls;
+	__u64 log;
 
 	if (variant->backend == BACKEND_RUST)
 		SKIP(return, "begins without the backend: runs as part of the control group");
 	self->mixed_backends = true;
 
+	log = sim_log_next();
 	vm_start(_metadata, &of_c, SZ_2M);
 	tdr_c = new_tdr(_metadata, 0);
 	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
@@ -84,10 +86,10 @@ TEST_F(tdx, both_at_once)
 	vm_close(_metadata, &of_rust);
 	vm_close(_metadata, &of_c);
 
-	calls = calls_on(_metadata, self->log, tdr_c);
+	calls = calls_on(_metadata, log, tdr_c);
 	EXPECT_LT(0, calls.core);
 	EXPECT_EQ(0, calls.backend) TH_LOG("the backend is to leave KVM's TD alone");
-	calls = calls_on(_metadata, self->log, tdr_rust);
+	calls = calls_on(_metadata, log, tdr_rust);
 	EXPECT_LT(0, calls.backend);
 	EXPECT_EQ(0, calls.core) TH_LOG("KVM's own code is to leave the backend's TD alone");
 	ASSERT_EQ(0, module_unload(BACKEND_MODULE)) TH_LOG("unload: %s", strerror(errno));

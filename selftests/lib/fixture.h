@@ -25,7 +25,6 @@ static const char *const sept_leaves[] = {
 FIXTURE(tdx) {
 	/* How it was before the test. */
 	struct sim_calls calls;
-	__u64 log;
 	unsigned long long kmsg;
 	char leftovers[512];
 
@@ -59,7 +58,6 @@ FIXTURE_SETUP(tdx)
 	ASSERT_EQ(0, write_file("/sys/kernel/debug/clear_warn_once", "1"));
 
 	self->kmsg = kmsg_now();
-	self->log = sim_log_next();
 	ASSERT_EQ(0, sim_calls(&self->calls));
 	ASSERT_LE(0, sim_leftovers(self->leftovers, sizeof(self->leftovers)));
 }
