@@ -2,7 +2,7 @@
 
 //! TDH.MEM leaves: the private memory of a TD and its secure EPT.
 
-mod debug;
+pub mod debug;
 pub mod page_add;
 pub mod page_aug;
 pub mod page_demote;

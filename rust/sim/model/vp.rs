@@ -8,7 +8,7 @@ pub mod enter;
 pub mod flush;
 pub mod init;
 pub mod rd;
-mod vcpu;
+pub mod vcpu;
 pub mod wr;
 
 #[cfg(test)]
