@@ -167,7 +167,8 @@ def main():
         if "complained" not in str(failure):
             for line in last:
                 print(f"    | {line}", file=sys.stderr)
-        print(f"tdx-sept: the kernel's console is in build/{os.path.basename(args.dir)}/console, the report beside it", file=sys.stderr)
+        print(f"tdx-sept: the kernel's console is in build/{os.path.basename(args.dir)}/console, the report beside it",
+              file=sys.stderr)
         sys.exit(1)
 
 

@@ -71,7 +71,7 @@ unpack_patched()
 		git apply --whitespace=nowarn "$patch" ||
 			die "patches/$(basename "$patch") does not apply to $KERNEL_PACKAGE $KERNEL_VERSION: rebase it"
 	done
-	ln -s $IN_SRC drivers/virt/coco/tdx-sept
+	ln -s "$IN_SRC" drivers/virt/coco/tdx-sept
 }
 
 update_tree()

@@ -80,6 +80,7 @@ machine_mirror()
 		case $uri in
 		http://*/debian|http://*/debian/|https://*/debian|https://*/debian/) printf '%s\n' "$uri"; return ;;
 		esac
+	# shellcheck disable=SC2016 # apt's own variable
 	done < <(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort -u)
 }
 
