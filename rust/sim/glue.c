@@ -218,5 +218,6 @@ static int __init tdx_sim_init(void)
 	}
 	return register_die_notifier(&tdx_sim_nb);
 }
+
 /* Before tdx_enable(), a subsys_initcall(), executes the first SEAMCALL. */
 arch_initcall(tdx_sim_init);
