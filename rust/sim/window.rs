@@ -31,9 +31,9 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
-/// Windows that pages are spread over: those that a SEAMCALL works with (PAMT of three sizes, TDR,
-/// TDCS, TDVPS, S-EPT) mostly find one each.
-const SPREAD: usize = 16;
+/// Windows that pages are spread over, by their frame number. A SEAMCALL works with some fifteen
+/// pages (PAMT of three sizes, TDR, TDCS, TDVPS, S-EPT): most find a window that they do not share.
+const SPREAD: usize = 64;
 
 /// One more window, for the source of a copy.
 const SOURCE: usize = SPREAD;
@@ -209,7 +209,7 @@ impl View<'_> {
     #[inline]
     fn own_page(&self, pa: u64) -> Option<*mut u8> {
         let pfn = (pa >> PAGE_SHIFT) as usize;
-        self.page(&self.windows[(pfn ^ pfn >> 4) % SPREAD], pa)
+        self.page(&self.windows[(pfn ^ pfn / SPREAD) % SPREAD], pa)
     }
 
     /// Returns the word at `pa` as an atomic. The reference must not be kept: the window may be moved.
