@@ -123,11 +123,12 @@ pub fn find<T>(table: &[Row<T>], id: FieldId) -> Result<(usize, &Row<T>, u32), S
 /// [`NULL_ID`].
 pub fn next_id<T>(table: &[Row<T>], row: usize, index: u32, debug: bool) -> u64 {
     if let Some(current) = table.get(row) {
-        if index + 1 < current.elements {
-            return current.id.element(index + 1).into_raw();
+        let next = index.wrapping_add(1);
+        if next < current.elements {
+            return current.id.element(next).into_raw();
         }
     }
-    let rest = table.get(row + 1..).unwrap_or(&[]);
+    let rest = table.get(row.wrapping_add(1)..).unwrap_or(&[]);
     first_id(rest, debug)
 }
 

@@ -330,7 +330,7 @@ pub fn free_range<'a, P: Platform>(
     if free && level > Level::K4 {
         let first = entry(cx, pa, Level::K4).map_or(0, |entry| entry.pa);
         free = (0..level.pages().min(Level::M2.pages()))
-            .map(|i| first.wrapping_add(i * PAMT_ENTRY_SIZE))
+            .map(|i| first.wrapping_add(i.wrapping_mul(PAMT_ENTRY_SIZE)))
             .all(|pa| Entry::new(cx.p, pa).is(PageType::Nda));
     }
     if free {

@@ -113,8 +113,9 @@ pub fn first_id<P: Platform>(cx: &Ctx<'_, P>) -> u64 {
 
 /// The identifier of the element after element `index` of `field`, or [`NULL_ID`].
 pub fn next_id<P: Platform>(cx: &Ctx<'_, P>, field: &GlobalField, index: u32) -> u64 {
-    if index + 1 < elements(field) {
-        return field.id.element(index + 1).into_raw();
+    let next = index.wrapping_add(1);
+    if next < elements(field) {
+        return field.id.element(next).into_raw();
     }
     fields(cx)
         .skip_while(|other| other.id.into_raw() != field.id.into_raw())

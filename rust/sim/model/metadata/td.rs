@@ -60,6 +60,9 @@ const BIT0: Access = Access::read_and(1);
 /// Field codes that CPUID_VALUES takes up: everything up to leaf bit 31.
 const CPUID_CODES: u32 = 1 << 17;
 
+/// Entries of an S-EPT root.
+const ROOT_ENTRIES: u32 = 512;
+
 /// The fields. The virtual MSRs are in the order of their numbers.
 #[rustfmt::skip]
 pub static TABLE: &[Row<Place>] = &[
@@ -171,8 +174,8 @@ impl Element {
                 if u64::from(vm) >= td.tdcs.get(tdcs_fields::NUM_L2_VMS) {
                     return Err(unknown);
                 }
-                let root = tdcs_fields::L2_SEPT_ROOTS;
-                Place::Tdcs(Field::new(root.offset + vm * 4096, root.bits).element(index))
+                let entry = vm.wrapping_mul(ROOT_ENTRIES).wrapping_add(index);
+                Place::Tdcs(tdcs_fields::L2_SEPT_ROOTS.element(entry))
             }
             Place::Cpuid => {
                 let element = cpuid::element(index).ok_or(unknown)?;

@@ -47,7 +47,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     }
 
     cx.p.fill_page(pa, 0);
-    for (i, word) in (0..).zip(uuid) {
+    for (i, word) in (0..4).zip(uuid) {
         fields::TD_UUID.element(i).store(cx.p, pa, word);
     }
     fields::LIFECYCLE_STATE.store(cx.p, pa, Lifecycle::HkidAssigned.raw());

@@ -40,6 +40,7 @@ use crate::{
         Ctx, //
     }, //
 };
+use core::num::NonZeroU64;
 
 /// Bytes that each CPUID_CONFIG entry takes.
 const CPUID_VALUE_SIZE: usize = 16;
@@ -75,7 +76,7 @@ impl<'a, P: Platform> TdParams<'a, P> {
     }
 
     fn word(&self, offset: usize) -> u64 {
-        self.cx.p.load(self.pa + offset as u64)
+        self.cx.p.load(self.pa.wrapping_add(offset as u64))
     }
 
     fn is_zero(&self, from: usize, to: usize) -> bool {
@@ -194,8 +195,8 @@ impl<'a, P: Platform> TdParams<'a, P> {
 
     /// Sets the guest's TSC: it runs at `frequency` units of 25 MHz and starts near 0.
     fn set_tsc(&self, tdcs: &Tdcs<'_, P>, frequency: u64) {
-        let native = self.cx.p.config().tsc_hz.clamp(1, 1 << 40);
-        let hz = frequency * 25_000_000;
+        let native = NonZeroU64::new(self.cx.p.config().tsc_hz).unwrap_or(NonZeroU64::MIN);
+        let hz = frequency.wrapping_mul(25_000_000);
         // The fraction has 48 bits, more than fit above `hz` in a word: three digits of 16 bits.
         let (mut multiplier, mut rest) = (hz / native, hz % native);
         for _ in 0..3 {
@@ -238,7 +239,7 @@ impl<'a, P: Platform> TdParams<'a, P> {
 
     /// Makes the CPUID values that the guest will see.
     fn set_cpuid(&self, tdcs: &Tdcs<'_, P>, fault: &mut u64) -> Completion {
-        for (i, value) in (0..).zip(&VALUES) {
+        for (i, value) in (0..VALUES.len() as u32).zip(&VALUES) {
             let native = self.cx.cpuid(value.leaf, value.subleaf);
             let mut seen = value.ones;
             for (seen, (mask, native)) in seen.iter_mut().zip(value.native.iter().zip(native)) {
@@ -281,10 +282,12 @@ impl<'a, P: Platform> TdParams<'a, P> {
         const START: u32 = 576;
         const COMPONENTS: u32 = 19;
         let mut next = START;
-        for component in (2..COMPONENTS).filter(|component| (xfam >> component) & 1 != 0) {
+        for component in
+            (2..COMPONENTS).filter(|component| xfam & 1u64.wrapping_shl(*component) != 0)
+        {
             let [size, _, flags, _] = self.cx.cpuid(0xD, component);
             if flags & 2 != 0 {
-                next = next.next_multiple_of(64);
+                next = next.saturating_add(63) & !63;
             }
             tdcs.set(fields::XBUFF_OFFSETS.element(component), u64::from(next));
             next = next.saturating_add(size & 0xFFFF);

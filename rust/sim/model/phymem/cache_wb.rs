@@ -47,7 +47,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     if !resume && !kot.begin_writeback(config.private_keyids(), package) {
         return Err(Status::NO_HKID_READY_TO_WBCACHE);
     }
-    for done in start + 1..u64::from(config.cache_wb_blocks) {
+    for done in start.wrapping_add(1)..u64::from(config.cache_wb_blocks) {
         if cx.p.interrupt_pending() {
             wbt.set_done(done);
             return Err(Status::INTERRUPTED_RESUMABLE);

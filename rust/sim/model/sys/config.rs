@@ -19,6 +19,7 @@ use crate::{
         tdmr::{
             Tdmr,
             TdmrInfo,
+            MAX_RESERVED,
             MAX_TDMRS,
             PAMT_ENTRY_SIZE,
             PAMT_LEVELS, //
@@ -40,7 +41,7 @@ mod offset {
     pub(super) const PAMT: u64 = 16;
     pub(super) const RESERVED: u64 = 64;
     /// Size of a pair of base and size.
-    pub(super) const PAIR: u64 = 16;
+    pub(super) const PAIR: usize = 16;
 }
 
 /// Takes over the TDMRs and the global private KeyID.
@@ -84,20 +85,26 @@ fn at(status: Status, indexes: [u64; 3]) -> Status {
 
 /// Reads TDMR_INFO `index` of the array, checks it, and appends it to the table.
 fn add_tdmr<P: Platform>(cx: &Ctx<'_, P>, array: u64, index: u64) -> Completion {
-    let info = cx.check_shared_hpa(Operand::RCX, cx.p.load(array + index * 8), ALIGN)?;
+    let info = cx.check_shared_hpa(
+        Operand::RCX,
+        cx.p.load(array.wrapping_add(index.wrapping_mul(8))),
+        ALIGN,
+    )?;
     let pair = |offset: u64| Range {
-        base: cx.p.load(info + offset),
-        size: cx.p.load(info + offset + 8),
+        base: cx.p.load(info.wrapping_add(offset)),
+        size: cx.p.load(info.wrapping_add(offset).wrapping_add(8)),
     };
     let mut tdmr = TdmrInfo {
         range: pair(offset::RANGE),
         ..TdmrInfo::default()
     };
-    for (i, pamt) in tdmr.pamt.iter_mut().rev().enumerate() {
-        *pamt = pair(offset::PAMT + i as u64 * offset::PAIR);
+    let pamts = (offset::PAMT..offset::RESERVED).step_by(offset::PAIR);
+    for (pamt, offset) in tdmr.pamt.iter_mut().rev().zip(pamts) {
+        *pamt = pair(offset);
     }
-    for (i, area) in tdmr.reserved.iter_mut().enumerate() {
-        *area = pair(offset::RESERVED + i as u64 * offset::PAIR);
+    let areas = (offset::RESERVED..ALIGN).step_by(offset::PAIR);
+    for (area, offset) in tdmr.reserved.iter_mut().zip(areas) {
+        *area = pair(offset);
     }
 
     check_range(cx, &tdmr, index)?;
@@ -152,7 +159,7 @@ fn check_range<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Com
 fn check_reserved(tdmr: &mut TdmrInfo, index: u64) -> Completion {
     let mut end = 0;
     let mut first_unused = None;
-    for (j, area) in (0..).zip(&mut tdmr.reserved) {
+    for (j, area) in (0..MAX_RESERVED as u64).zip(&mut tdmr.reserved) {
         let invalid = at(Status::INVALID_RESERVED_IN_TDMR, [index, j, 0]);
         let unordered = |j| Err(at(Status::NON_ORDERED_RESERVED_IN_TDMR, [index, j, 0]));
         if area.size == 0 {
@@ -180,7 +187,7 @@ fn check_reserved(tdmr: &mut TdmrInfo, index: u64) -> Completion {
 fn check_pamts<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Completion {
     for (id, (pamt, level)) in tdmr.pamt.iter().zip(PAMT_LEVELS).enumerate().rev() {
         let id = id as u64;
-        let needed = (tdmr.range.size >> level.shift()) * PAMT_ENTRY_SIZE;
+        let needed = (tdmr.range.size >> level.shift()).wrapping_mul(PAMT_ENTRY_SIZE);
         if !is_sound(cx, pamt, Level::K4.size()) || pamt.size < needed {
             return Err(at(Status::INVALID_PAMT, [index, id, 0]));
         }

@@ -36,27 +36,29 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         field.id.into_raw()
     };
 
-    let mut used = 8;
-    let mut sequences = 0;
+    let put = |offset, word| cx.p.store(buffer.wrapping_add(offset), word);
+    let mut used = 8u64;
+    let mut sequences = 0u64;
     args.r8 = NULL_ID;
     for field in global::fields(cx).skip_while(|field| field.id.into_raw() != first) {
         let elements = global::elements(field);
-        if used + 8 + u64::from(elements) * 8 > size {
+        let length = u64::from(elements).wrapping_add(1).wrapping_mul(8);
+        if length > size.saturating_sub(used) {
             args.r8 = field.id.into_raw();
             break;
         }
         let header = field.id.into_raw()
             | (u64::from(field.fields.wrapping_sub(1)) << FieldId::LAST_FIELD_SHIFT)
             | (u64::from(field.elements.wrapping_sub(1)) << FieldId::LAST_ELEMENT_SHIFT);
-        cx.p.store(buffer + used, header);
-        used += 8;
+        put(used, header);
         for index in 0..elements {
-            cx.p.store(buffer + used, global::value(cx, field, index));
-            used += 8;
+            used = used.wrapping_add(8);
+            put(used, global::value(cx, field, index));
         }
-        sequences += 1;
+        used = used.wrapping_add(8);
+        sequences = sequences.wrapping_add(1);
     }
-    cx.p.store(buffer, used | (sequences << 16));
+    put(0, used | (sequences << 16));
     if args.r8 == NULL_ID {
         Ok(())
     } else {

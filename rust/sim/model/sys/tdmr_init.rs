@@ -53,7 +53,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         return Err(Status::TDMR_ALREADY_INITIALIZED);
     }
     initialize(cx, tdmr, start);
-    tdmr.set_next(start + STEP);
+    tdmr.set_next(start.wrapping_add(STEP));
     args.rdx = tdmr.usable_end();
     Ok(())
 }
