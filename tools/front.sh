@@ -77,19 +77,25 @@ distclean()
 	rm -rf "$CACHE"
 }
 
-command=$1
-case $command in
-clean|distclean)
-	get_rights "$@"
-	"$command"
-	exit ;;
-esac
-[ -f "$TOOLS/cmd/$command.sh" ] || die "no command '$command': see make help"
+main()
+{
+	local command=$1
+	case $command in
+	clean|distclean)
+		get_rights "$@"
+		"$command"
+		exit ;;
+	esac
+	[ -f "$TOOLS/cmd/$command.sh" ] || die "no command '$command': see make help"
 
-mkdir -p "$TOP/build" "$CACHE"
-check_linux
-check_disk
-get_rights "$@"
-lock
-make_root
-unshare --mount --propagation private "$TOOLS/enter.sh" "$TOP" "$CACHE" "$ROOT" "${LINUX-}" "$IN_SRC/tools/cmd/$command.sh"
+	mkdir -p "$TOP/build" "$CACHE"
+	check_linux
+	check_disk
+	get_rights "$@"
+	lock
+	make_root
+	unshare --mount --propagation private "$TOOLS/enter.sh" "$TOP" "$CACHE" "$ROOT" "${LINUX-}" "$IN_SRC/tools/cmd/$command.sh"
+}
+
+# Read to its end before it runs: an edit must not hit a run.
+main "$@"; exit

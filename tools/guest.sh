@@ -22,5 +22,6 @@ build_guest()
 	chroot "$OUT/root" /bin/busybox --install -s /bin
 	cp -r "$OUT/modules/." "$OUT/root/lib/modules/"
 	cp "$TOOLS/guest/init" "$OUT/root/init"
-	(cd "$OUT/root"; find . -print0 | LC_ALL=C sort -z | cpio --null --create --format=newc --quiet) >"$OUT/initramfs"
+	(cd "$OUT/root"; find . -print0 | LC_ALL=C sort -z | cpio --null --create --format=newc --quiet) |
+		zstd --quiet -3 --long=26 --force -o "$OUT/initramfs"
 }

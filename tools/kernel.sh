@@ -59,33 +59,66 @@ kernel_versions()
 	apt-cache madison '^linux-source-[0-9.]*$' | awk '{ printf "%s%s %s", s, $1, $3; s = ", " } END { if (!NR) printf "none (is the network up?)" }'
 }
 
+# Names of the files that patches/ touch; of those that they add with --new, of the others with --old.
+patched_files()
+{
+	[ -n "$(ls "$TOP/patches")" ] || return 0
+	awk -v want="$1" '
+		/^--- / { old = $2 }
+		/^\+\+\+ b\// {
+			if (old == "/dev/null") is_new[substr($2, 3)] = 1
+			else known[substr($2, 3)] = 1
+		}
+		END {
+			if (want == "--new") for (f in is_new) print f
+			else for (f in known) if (!(f in is_new)) print f
+		}' "$TOP"/patches/*.patch
+}
+
+# unpack DIRECTORY [FILE-LIST]: from the package, and apply patches/.
 unpack_patched()
 {
-	local dir=$1
+	local dir=$1 patch
 	mkdir -p "$dir"
-	tar -xf "$CACHE/source-$KERNEL_VERSION/linux.tar.xz" -C "$dir" --strip-components=1
-	local patch
+	tar -xf "$CACHE/source-$KERNEL_VERSION/linux.tar.xz" -C "$dir" --strip-components=1 ${2:+--files-from="$2"}
 	cd "$dir"
 	for patch in "$TOP"/patches/*.patch; do
-		[ -e "$patch" ] || continue
 		git apply --whitespace=nowarn "$patch" ||
 			die "patches/$(basename "$patch") does not apply to $KERNEL_PACKAGE $KERNEL_VERSION: rebase it"
 	done
-	ln -s "$IN_SRC" drivers/virt/coco/tdx-sept
 }
 
+# Sets the tree up, or changes only what other patches than before make different: what make has built stays of use.
 update_tree()
 {
-	local new=$CACHE/tmp.linux
-	unpack_patched "$new"
-	rm -f "$KERNEL_SRC/.patched"
-	if [ -e "$KERNEL_SRC" ]; then
-		# Times of files that did not change stay, those that did get the time of now.
-		rsync -rlp --checksum --delete "$new/" "$KERNEL_SRC/"
-		rm -rf "$new"
-	else
+	local new=$CACHE/tmp.linux file
+	rm -rf "$new" "$new".*
+	if ! has_stamp "$KERNEL_SRC/.version" "$KERNEL_VERSION"; then
+		unpack_patched "$new"
+		ln -s "$IN_SRC" "$new/drivers/virt/coco/tdx-sept"
+		rm -rf "$KERNEL_SRC" "$KERNEL_OBJ" "$KERNEL_OBJ.clippy"
+		set_stamp "$new/.version" "$KERNEL_VERSION"
+		touch "$new/.old" "$new/.new"
 		mv "$new" "$KERNEL_SRC"
+	else
+		rm -f "$KERNEL_SRC/.patched"
+		patched_files --old | sort -u - "$KERNEL_SRC/.old" >"$new.old"
+		patched_files --new | sort -u - "$KERNEL_SRC/.new" >"$new.new"
+		local top
+		top=$(basename "$(tar -tf "$CACHE/source-$KERNEL_VERSION/linux.tar.xz" 2>/dev/null | head -n 1)")
+		sed "s|^|$top/|" "$new.old" >"$new.list"
+		unpack_patched "$new" "$new.list"
+		sort -u "$new.old" "$new.new" | while read -r file; do
+			if [ ! -e "$new/$file" ]; then
+				rm -f "$KERNEL_SRC/$file"
+			elif ! cmp -s "$new/$file" "$KERNEL_SRC/$file"; then
+				install -D -m "$(stat -c %a "$new/$file")" "$new/$file" "$KERNEL_SRC/$file"
+			fi
+		done
 	fi
+	patched_files --old | sort >"$KERNEL_SRC/.old"
+	patched_files --new | sort >"$KERNEL_SRC/.new"
+	rm -rf "$new" "$new".*
 }
 
 # The user's tree is the user's: it is looked at, not changed.
