@@ -27,6 +27,13 @@ use crate::abi::Args;
 /// R8 to R11 where they hold pages of secure EPTs of L2 VMs: there is none.
 const NO_PAGE: u64 = u64::MAX;
 
+/// Takes the flag out of bit 0 of RDX, which leaves the TDR.
+fn take_flag(args: &mut Args) -> bool {
+    let flag = args.rdx & 1 != 0;
+    args.rdx &= !1;
+    flag
+}
+
 /// Returns no pages of L2 VMs in R9 to R11: no TD of the model has any.
 fn no_l2_pages(args: &mut Args) {
     (args.r9, args.r10, args.r11) = (NO_PAGE, NO_PAGE, NO_PAGE);

@@ -21,6 +21,7 @@ use super::{
         lock_tree,
         page,
         page_entry,
+        take_operands,
         TreeGuard, //
     },
 };
@@ -45,9 +46,7 @@ pub struct Word<'a, P: Platform> {
 impl<'a, P: Platform> Word<'a, P> {
     /// The checks of both leaves.
     pub fn find(cx: &Ctx<'a, P>, args: &mut Args, leaf: Leaf) -> Result<Self, Status> {
-        let (gpa, tdr) = (args.rcx, args.rdx);
-        (args.rcx, args.rdx) = (0, 0);
-
+        let (gpa, tdr) = take_operands(args);
         let td = Td::open(cx, leaf, Operand::RDX, tdr, Mode::Shared)?;
         if !td.is_debug() {
             return Err(Status::TD_NON_DEBUG);

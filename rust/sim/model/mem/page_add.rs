@@ -7,7 +7,6 @@ use super::{
     super::{
         lock::Mode,
         mrtd,
-        pamt,
         platform::Platform,
         sept::{
             self,
@@ -20,6 +19,8 @@ use super::{
     },
     target::{
         check_gpa,
+        free_page,
+        take_operands,
         walk,
         Levels, //
     },
@@ -34,16 +35,13 @@ use crate::abi::{
     Level,
     Operand,
     PageType,
-    Pfn,
     Status, //
 };
 
 /// RCX: GPA and level 0. RDX: TDR. R8: page. R9: source page.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, tdr) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-
+    let (word, tdr) = take_operands(args);
     let td = Td::open(cx, Leaf::MemPageAdd, Operand::RDX, tdr, Mode::Exclusive)?;
     let (gpa, level) = check_gpa(&td, word, Levels::new(Level::K4, Level::K4))?;
     // The TD is locked as a whole: no lock of the tree or the entry is needed.
@@ -54,8 +52,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         return sept::fail(args, entry, level, status);
     }
     let source = cx.check_shared_hpa(Operand::R9, args.r9, Level::K4.size())?;
-    let page = pamt::page(cx, Operand::R8, args.r8, PageType::Nda, Mode::Exclusive)?;
-    let pfn = Pfn::from_pa(args.r8).ok_or(Status::OPERAND_INVALID.with(Operand::R8))?;
+    let (page, pfn) = free_page(cx, args.r8, level)?;
 
     cx.p.copy_page(pfn.pa(), source);
     page.entry().set(PageType::Reg, tdr);

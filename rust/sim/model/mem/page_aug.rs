@@ -5,13 +5,12 @@
 use super::{
     super::{
         lock::Mode,
-        pamt,
         platform::Platform,
-        td::Td,
         Completion,
         Ctx, //
     },
     target::{
+        free_page,
         Levels,
         Target, //
     },
@@ -24,26 +23,18 @@ use crate::abi::{
     Args,
     Leaf,
     Level,
-    Operand,
-    PageType,
-    Pfn,
-    Status, //
+    PageType, //
 };
 
 /// RCX: GPA and level. RDX: TDR. R8: page.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, tdr) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-
-    let td = Td::open(cx, Leaf::MemPageAug, Operand::RDX, tdr, Mode::Shared)?;
     let levels = Levels::new(Level::K4, Level::M2);
-    let target = Target::find(cx, args, td, word, levels, Mode::Shared)?;
+    let target = Target::open(cx, args, Leaf::MemPageAug, levels, Mode::Shared)?;
     target.check_state(args, Leaf::MemPageAug)?;
-    let page = pamt::free_range(cx, Operand::R8, args.r8, target.level())?;
-    let pfn = Pfn::from_pa(args.r8).ok_or(Status::OPERAND_INVALID.with(Operand::R8))?;
+    let (page, pfn) = free_page(cx, args.r8, target.level())?;
 
-    page.entry().set(PageType::Reg, tdr);
+    page.entry().set(PageType::Reg, target.td.tdr.pa());
     page.entry().set_bepoch(0);
     target.set(Entry::new(State::Pending, pfn));
     target.td.tdr.add_children(target.level().pages());

@@ -12,11 +12,12 @@ use super::{
             Slot,
             ENTRIES, //
         },
-        td::Td,
         Completion,
         Ctx, //
     },
+    take_flag,
     target::{
+        free_page,
         Levels,
         Target, //
     },
@@ -36,34 +37,24 @@ use crate::abi::{
     Status, //
 };
 
-/// RDX: bits that have to be 0; bit 0 chooses how pages of L2 VMs are given.
-const RESERVED: u64 = 0xFFE | (u64::MAX << 52);
-/// RDX: how pages of L2 VMs are given.
-const L2_ADD_MODE: u64 = 1;
 /// R9 to R11 in the output: the page was not used.
 const UNUSED: u64 = 1 << 63;
 
-/// RCX: GPA and level of the large page. RDX: TDR. R8: table page. R9 to R11: table pages of L2
-/// VMs.
+/// RCX: GPA and level of the large page. RDX: TDR; bit 0: how pages of L2 VMs are given. R8: table
+/// page. R9 to R11: table pages of L2 VMs.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, rdx) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-    if rdx & RESERVED != 0 {
-        return Err(Status::OPERAND_INVALID.with(Operand::RDX));
-    }
-    let tdr = rdx & !L2_ADD_MODE;
-
-    let td = Td::open(cx, Leaf::MemPageDemote, Operand::RDX, tdr, Mode::Shared)?;
+    let operands = (args.rcx, args.rdx);
+    // No TD of the model has L2 VMs to give pages for.
+    let _ = take_flag(args);
     let levels = Levels::new(Level::M2, Level::G1);
-    let target = Target::find(cx, args, td, word, levels, Mode::Shared)?;
+    let target = Target::open(cx, args, Leaf::MemPageDemote, levels, Mode::Shared)?;
     let state = target.check_state(args, Leaf::MemPageDemote)?;
     let bepoch = target.page_entry(cx)?.bepoch();
     target.check_tracking(args, state, bepoch)?;
-    let table_page = pamt::page(cx, Operand::R8, args.r8, PageType::Nda, Mode::Exclusive)?;
-    let table = Pfn::from_pa(args.r8).ok_or(Status::OPERAND_INVALID.with(Operand::R8))?;
+    let (table_page, table) = free_page(cx, args.r8, Level::K4)?;
     if cx.p.interrupt_pending() {
-        (args.rcx, args.rdx) = (word, rdx);
+        (args.rcx, args.rdx) = operands;
         return Err(Status::INTERRUPTED_RESTARTABLE);
     }
     let level = target.level().down().ok_or(Status::TD_FATAL)?;
@@ -76,6 +67,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         Mode::Exclusive,
     )?;
 
+    let tdr = target.td.tdr.pa();
     for index in 0..ENTRIES {
         let Some(pfn) = first.checked_add(index.wrapping_mul(level.pages())) else {
             break;

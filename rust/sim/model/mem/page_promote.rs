@@ -13,7 +13,6 @@ use super::{
             Slot,
             ENTRIES, //
         },
-        td::Td,
         Completion,
         Ctx, //
     },
@@ -41,16 +40,12 @@ use crate::abi::{
 /// of L2 VMs in R9 to R11.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, tdr) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-    cx.check_version()?;
-    if cx.version > 0 {
+    let operands = (args.rcx, args.rdx);
+    if cx.version == 1 {
         super::no_l2_pages(args);
     }
-
-    let td = Td::open(cx, Leaf::MemPagePromote, Operand::RDX, tdr, Mode::Shared)?;
     let levels = Levels::new(Level::M2, Level::G1);
-    let target = Target::find(cx, args, td, word, levels, Mode::Shared)?;
+    let target = Target::open(cx, args, Leaf::MemPagePromote, levels, Mode::Shared)?;
     let state = target.check_state(args, Leaf::MemPagePromote)?;
     let table = target.table(cx)?;
     let table_page = target.lock_table(cx, table)?;
@@ -63,7 +58,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         return target.fail(args, Status::EPT_INVALID_PROMOTE_CONDITIONS);
     };
     if cx.p.interrupt_pending() {
-        (args.rcx, args.rdx) = (word, tdr);
+        (args.rcx, args.rdx) = operands;
         return Err(Status::INTERRUPTED_RESTARTABLE);
     }
     let large = pamt::walk(cx, Operand::RCX, pfn.pa(), target.level(), Mode::Exclusive)?;
@@ -73,7 +68,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
             small.set_type(PageType::Nda);
         }
     }
-    large.entry().set(PageType::Reg, tdr);
+    large.entry().set(PageType::Reg, target.td.tdr.pa());
     target.set(Entry::new(state, pfn));
     table_page.entry().set_type(PageType::Nda);
     target.td.tdr.remove_children(1);

@@ -6,7 +6,6 @@ use super::{
     super::{
         lock::Mode,
         platform::Platform,
-        td::Td,
         Completion,
         Ctx, //
     },
@@ -20,19 +19,14 @@ use crate::abi::{
     Args,
     Leaf,
     Level,
-    Operand,
     PageType, //
 };
 
 /// RCX: GPA and level. RDX: TDR. Returns the page in RCX.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, tdr) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-
-    let td = Td::open(cx, Leaf::MemPageRemove, Operand::RDX, tdr, Mode::Shared)?;
     let levels = Levels::new(Level::K4, Level::G1);
-    let target = Target::find(cx, args, td, word, levels, Mode::Shared)?;
+    let target = Target::open(cx, args, Leaf::MemPageRemove, levels, Mode::Shared)?;
     let state = target.check_state(args, Leaf::MemPageRemove)?;
     let page = target.lock_page(cx)?;
     target.check_tracking(args, state, page.entry().bepoch())?;

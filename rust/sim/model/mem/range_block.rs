@@ -8,7 +8,6 @@ use super::{
         lock::Mode,
         platform::Platform,
         sept,
-        td::Td,
         tdcs::fields,
         Completion,
         Ctx, //
@@ -23,19 +22,14 @@ use crate::abi::{
     Args,
     Leaf,
     Level,
-    Operand,
     Status, //
 };
 
 /// RCX: GPA and level. RDX: TDR.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, tdr) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-
-    let td = Td::open(cx, Leaf::MemRangeBlock, Operand::RDX, tdr, Mode::Shared)?;
     let levels = Levels::to_root(Level::K4);
-    let target = Target::find(cx, args, td, word, levels, Mode::Exclusive)?;
+    let target = Target::open(cx, args, Leaf::MemRangeBlock, levels, Mode::Exclusive)?;
     if sept::state(target.entry())?.is_blocked() {
         return target.fail(args, Status::GPA_RANGE_ALREADY_BLOCKED);
     }

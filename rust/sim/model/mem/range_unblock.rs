@@ -10,7 +10,6 @@ use super::{
             tracking,
             unblocked, //
         },
-        td::Td,
         Completion,
         Ctx, //
     },
@@ -31,12 +30,8 @@ use crate::abi::{
 /// RCX: GPA and level. RDX: TDR.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, tdr) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-
-    let td = Td::open(cx, Leaf::MemRangeUnblock, Operand::RDX, tdr, Mode::Shared)?;
     let levels = Levels::to_root(Level::K4);
-    let target = Target::find(cx, args, td, word, levels, Mode::Exclusive)?;
+    let target = Target::open(cx, args, Leaf::MemRangeUnblock, levels, Mode::Exclusive)?;
     let state = target.check_state(args, Leaf::MemRangeUnblock)?;
     let (pfn, page) = target.mapped(cx, state)?;
     if tracking::is_needed(&target.td) && !tracking::is_done(&target.td, page.bepoch()) {

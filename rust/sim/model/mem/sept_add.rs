@@ -5,13 +5,13 @@
 use super::{
     super::{
         lock::Mode,
-        pamt,
         platform::Platform,
-        td::Td,
         Completion,
         Ctx, //
     },
+    take_flag,
     target::{
+        free_page,
         Levels,
         Target, //
     },
@@ -27,32 +27,19 @@ use crate::abi::{
     Level,
     Operand,
     PageType,
-    Pfn,
     Status, //
 };
 
-/// RDX: use what exists.
-const ALLOW_EXISTING: u64 = 1;
-/// RDX: bits that have to be 0.
-const RESERVED: u64 = 0xFFE | (u64::MAX << 52);
 /// Version 1, R8 to R11 in the output: the page was not used.
 const UNUSED: u64 = 1 << 63;
 
-/// RCX: GPA and level of the entry that will point to the page. RDX: TDR, and [`ALLOW_EXISTING`] in
-/// bit 0. R8: page; version 1, R9 to R11: pages for the secure EPTs of L2 VMs.
+/// RCX: GPA and level of the entry that will point to the page. RDX: TDR; bit 0: use what exists.
+/// R8: page; version 1, R9 to R11: pages for the secure EPTs of L2 VMs.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, tdr) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-    cx.check_version()?;
-    if tdr & RESERVED != 0 {
-        return Err(Status::OPERAND_INVALID.with(Operand::RDX));
-    }
-    let (tdr, allow_existing) = (tdr & !ALLOW_EXISTING, tdr & ALLOW_EXISTING != 0);
-
-    let td = Td::open(cx, Leaf::MemSeptAdd, Operand::RDX, tdr, Mode::Shared)?;
+    let allow_existing = take_flag(args);
     let levels = Levels::to_root(Level::M2);
-    let target = Target::find(cx, args, td, word, levels, Mode::Shared)?;
+    let target = Target::open(cx, args, Leaf::MemSeptAdd, levels, Mode::Shared)?;
     let state = target.check_state(args, Leaf::MemSeptAdd)?;
     let given = args.r8 != NO_PAGE;
     if !given && cx.version == 0 {
@@ -65,10 +52,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let page = if exists {
         None
     } else {
-        let pa = args.r8 & !UNUSED;
-        let page = pamt::page(cx, Operand::R8, pa, PageType::Nda, Mode::Exclusive)?;
-        let pfn = Pfn::from_pa(pa).ok_or(Status::OPERAND_INVALID.with(Operand::R8))?;
-        Some((page, pfn))
+        Some(free_page(cx, args.r8 & !UNUSED, Level::K4)?)
     };
     if cx.version > 0 {
         check_no_l2_pages(args)?;
@@ -76,7 +60,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
 
     if let Some((page, pfn)) = page {
         cx.p.fill_page(pfn.pa(), Entry::FREE.into_raw());
-        page.entry().set(PageType::Ept, tdr);
+        page.entry().set(PageType::Ept, target.td.tdr.pa());
         page.entry().set_bepoch(0);
         target.set(Entry::new(State::NlMapped, pfn));
         target.td.tdr.add_children(1);

@@ -11,7 +11,9 @@ use super::{
         Completion,
         Ctx, //
     },
+    take_flag,
     target::{
+        take_operands,
         Levels,
         Target, //
     },
@@ -24,16 +26,12 @@ use crate::abi::{
     Status, //
 };
 
-/// RDX: read the attributes of L2 VMs too.
-const L2_ATTRIBUTES: u64 = 1;
-
-/// RCX: GPA and level. RDX: TDR, and [`L2_ATTRIBUTES`] in bit 0. Returns the entry in RCX and RDX.
+/// RCX: GPA and level. RDX: TDR; bit 0: read the attributes of L2 VMs too. Returns the entry in RCX
+/// and RDX.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, tdr) = (args.rcx, args.rdx & !L2_ATTRIBUTES);
-    let l2_attributes = args.rdx & L2_ATTRIBUTES != 0;
-    (args.rcx, args.rdx) = (0, 0);
-
+    let l2_attributes = take_flag(args);
+    let (word, tdr) = take_operands(args);
     let td = Td::open(cx, Leaf::MemSeptRd, Operand::RDX, tdr, Mode::Shared)?;
     if l2_attributes && !td.is_debug() {
         return Err(Status::OPERAND_INVALID.with(Operand::RDX));

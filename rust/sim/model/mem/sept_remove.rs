@@ -10,7 +10,6 @@ use super::{
             Slot,
             ENTRIES, //
         },
-        td::Td,
         Completion,
         Ctx, //
     },
@@ -27,7 +26,6 @@ use crate::abi::{
     Args,
     Leaf,
     Level,
-    Operand,
     PageType,
     Status, //
 };
@@ -36,16 +34,11 @@ use crate::abi::{
 /// version 1: those of L2 VMs in R9 to R11.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (word, tdr) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-    cx.check_version()?;
-    if cx.version > 0 {
+    if cx.version == 1 {
         super::no_l2_pages(args);
     }
-
-    let td = Td::open(cx, Leaf::MemSeptRemove, Operand::RDX, tdr, Mode::Shared)?;
     let levels = Levels::to_root(Level::M2);
-    let target = Target::find(cx, args, td, word, levels, Mode::Exclusive)?;
+    let target = Target::open(cx, args, Leaf::MemSeptRemove, levels, Mode::Exclusive)?;
     let state = target.check_state(args, Leaf::MemSeptRemove)?;
     let table = target.table(cx)?;
     let page = target.lock_table(cx, table)?;

@@ -2,6 +2,8 @@
 
 //! The S-EPT entry that a leaf works on.
 
+use core::mem::take;
+
 use super::super::{
     lock::{
         Guard,
@@ -61,6 +63,12 @@ impl Levels {
     pub const fn to_root(min: Level) -> Self {
         Self { min, max: None }
     }
+}
+
+/// Takes the operands RCX and RDX, in which a leaf returns 0 unless it has something to report.
+#[inline]
+pub fn take_operands(args: &mut Args) -> (u64, u64) {
+    (take(&mut args.rcx), take(&mut args.rdx))
 }
 
 /// The check of the operand that holds a private GPA and a level.
@@ -163,6 +171,22 @@ pub struct Target<'a, P: Platform> {
 }
 
 impl<'a, P: Platform> Target<'a, P> {
+    /// The checks that most leaves begin with. RCX: GPA and level. RDX: TDR.
+    #[inline]
+    pub fn open(
+        cx: &Ctx<'a, P>,
+        args: &mut Args,
+        leaf: Leaf,
+        levels: Levels,
+        tree: Mode,
+    ) -> Result<Self, Status> {
+        let (word, tdr) = take_operands(args);
+        // Leaves of one version only are not called with another.
+        cx.check_version()?;
+        let td = Td::open(cx, leaf, Operand::RDX, tdr, Mode::Shared)?;
+        Self::find(cx, args, td, word, levels, tree)
+    }
+
     /// The checks from that of the GPA operand to the lock of the entry.
     pub fn find(
         cx: &Ctx<'a, P>,
@@ -284,6 +308,18 @@ impl<'a, P: Platform> Target<'a, P> {
 #[inline]
 pub fn page(entry: Entry, level: Level) -> u64 {
     entry.pfn().pa() & !(level.size() - 1)
+}
+
+/// The check of the operand R8, a page of `level` that nobody uses; locks it.
+#[inline]
+pub fn free_page<'a, P: Platform>(
+    cx: &Ctx<'a, P>,
+    pa: u64,
+    level: Level,
+) -> Result<(Page<'a, P>, Pfn), Status> {
+    let page = pamt::free_range(cx, Operand::R8, pa, level)?;
+    let pfn = Pfn::from_pa(pa).ok_or(Status::OPERAND_INVALID.with(Operand::R8))?;
+    Ok((page, pfn))
 }
 
 /// The PAMT entry of the page of `level` at `pa`, which an entry of the TD maps. Takes no lock.

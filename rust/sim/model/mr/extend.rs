@@ -7,7 +7,8 @@ use super::super::{
     mem::target::{
         check_private,
         page,
-        page_entry, //
+        page_entry,
+        take_operands, //
     },
     mrtd,
     platform::Platform,
@@ -31,9 +32,7 @@ use crate::abi::{
 /// RCX: GPA. RDX: TDR.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let (gpa, tdr) = (args.rcx, args.rdx);
-    (args.rcx, args.rdx) = (0, 0);
-
+    let (gpa, tdr) = take_operands(args);
     let td = Td::open(cx, Leaf::MrExtend, Operand::RDX, tdr, Mode::Exclusive)?;
     if gpa % mrtd::CONTENT_SIZE as u64 != 0 {
         return Err(Status::OPERAND_INVALID.with(Operand::RCX));
