@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make shell: a root shell in the VM, on a copy-on-write view of the build root; under KVM where there is one. Ends with exit.
+# make shell: a root shell in the VM, on a copy-on-write view of the build root. Ends with exit.
 
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../inside.sh"
