@@ -18,6 +18,9 @@
 #include "td.h"
 
 #define CONTROL		"/sys/kernel/debug/tdx_sept_bench"
+/* The kernel turns probes into jumps after a while, and back: what measuring costs would change on the way. */
+#define OPTIMIZATION	"/proc/sys/debug/kprobes-optimization"
+
 #define NR_PAGES	256
 #define MEMORY		(4ULL << 20)
 
@@ -230,6 +233,9 @@ int main(void)
 		die("cannot load KVM");
 	if (!module_loaded("tdx_sept_bench") && module_load("tdx_sept_bench", NULL))
 		die("cannot load tdx_sept_bench (CONFIG_TDX_SEPT_BENCH)");
+
+	if (!access(OPTIMIZATION, F_OK) && write_file(OPTIMIZATION, "0"))
+		die(OPTIMIZATION);
 
 	c = measure_backend(BACKEND_C);
 	rust = measure_backend(BACKEND_RUST);

@@ -53,6 +53,16 @@ static void expect_answer(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *
 	physmem_unmap_page(page);
 }
 
+/*
+ * The TD that is to be damaged. It stays on one CPU: to move a vCPU takes a SEAMCALL (TDH.VP.FLUSH), and if that met the damage, KVM would
+ * take the vCPU for moved, and could not take down the TD later.
+ */
+static void start(struct __test_metadata *_metadata, struct test_vm *vm)
+{
+	run_on(_metadata, 0);
+	vm_start(_metadata, vm, SZ_2M);
+}
+
 /* The S-EPT page at the end of the walk to @PAGE, or the one above it. */
 static __u64 table_pfn(struct __test_metadata *_metadata, int level)
 {
@@ -66,7 +76,7 @@ TEST_F(tdx, tdr_fatal)
 {
 	struct test_vm vm;
 
-	vm_start(_metadata, &vm, SZ_2M);
+	start(_metadata, &vm);
 	expect_answer(_metadata, self, &vm, only_tdr(_metadata), TDR_FATAL, 1, TD_FATAL);
 	vm_close(_metadata, &vm);
 }
@@ -75,7 +85,7 @@ TEST_F(tdx, tdr_life_cycle)
 {
 	struct test_vm vm;
 
-	vm_start(_metadata, &vm, SZ_2M);
+	start(_metadata, &vm);
 	expect_answer(_metadata, self, &vm, only_tdr(_metadata), TDR_LIFECYCLE, 0, TD_KEYS_NOT_CONFIGURED);
 	vm_close(_metadata, &vm);
 }
@@ -85,7 +95,7 @@ TEST_F(tdx, sept_entry)
 {
 	struct test_vm vm;
 
-	vm_start(_metadata, &vm, SZ_2M);
+	start(_metadata, &vm);
 	expect_answer(_metadata, self, &vm, table_pfn(_metadata, 0), PAGE * ENTRY_SIZE + ENTRY_STATE, 0, EPT_ENTRY_STATE_INCORRECT);
 	vm_close(_metadata, &vm);
 }
@@ -95,7 +105,7 @@ TEST_F(tdx, sept_table)
 {
 	struct test_vm vm;
 
-	vm_start(_metadata, &vm, SZ_2M);
+	start(_metadata, &vm);
 	expect_answer(_metadata, self, &vm, table_pfn(_metadata, 1), ENTRY_PERMISSIONS, 0, EPT_WALK_FAILED);
 	vm_close(_metadata, &vm);
 }

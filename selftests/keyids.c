@@ -1,31 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /* As many TDs as there are KeyIDs, and what happens then. */
+#include "cgroup.h"
 #include "fixture.h"
 #include "vm.h"
 
 /* The Bochs machine has 31 for TDs. */
 #define MAX_TDS		128
 
-/* KVM tells the cgroups how many KeyIDs it can give to TDs: a line "tdx N" among the resources. */
-static int nr_keyids(void)
-{
-	char text[256];
-	const char *line;
-
-	if (read_file("/sys/fs/cgroup/misc.capacity", text, sizeof(text)))
-		return -1;
-	line = strstr(text, "tdx ");
-	return line ? atoi(line + strlen("tdx ")) : -1;
-}
-
 TEST_F(tdx, until_they_run_out)
 {
 	struct test_vm vm[MAX_TDS], extra;
 	struct sim_td td[MAX_TDS];
-	const int nr = nr_keyids();
 	__u64 hw_error;
+	int nr;
 
 	self->no_sept_calls = true;
+	if (cgroup_enable_misc())
+		SKIP(return, "no misc cgroup, which tells the number of KeyIDs (CONFIG_CGROUP_MISC, cgroup2 at %s)", CGROUP_ROOT);
+	nr = cgroup_tdx(CGROUP_ROOT "/misc.capacity");
 	ASSERT_LE(2, nr) TH_LOG("misc.capacity is to tell the number of KeyIDs");
 	ASSERT_GT(MAX_TDS, nr);
 

@@ -89,7 +89,7 @@ TEST_F(tdx, after_each_step)
 		close(fds[1]);
 		kill_when_ready(_metadata, child, fds[0]);
 		close(fds[0]);
-		check_nothing_left(_metadata, self->leftovers);
+		check_nothing_left(_metadata, self->before.leftovers);
 	}
 }
 
@@ -142,7 +142,7 @@ TEST_F(tdx, in_the_middle)
 		close(fds[1]);
 		kill_when_ready(_metadata, child, fds[0]);
 		close(fds[0]);
-		check_nothing_left(_metadata, self->leftovers);
+		check_nothing_left(_metadata, self->before.leftovers);
 	}
 }
 

@@ -85,7 +85,7 @@ TEST_F(tdx, again_and_again)
 		vm_prefault(_metadata, &vm, 0, 16 * PAGE_SIZE);
 		vm_close(_metadata, &vm);
 		ASSERT_LE(0, sim_leftovers(text, sizeof(text)));
-		ASSERT_STREQ(self->leftovers, text) TH_LOG("round %d left something in TDX hands", i);
+		ASSERT_STREQ(self->before.leftovers, text) TH_LOG("round %d left something in TDX hands", i);
 	}
 }
 

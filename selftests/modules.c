@@ -26,6 +26,26 @@ TEST_F(tdx, kvm_reloaded)
 	vm_close(_metadata, &vm);
 }
 
+/* Tests that bring and take away the backend themselves, and look at the calls of single TDs. They begin without it. */
+FIXTURE(backends) {
+	struct before before;
+};
+
+FIXTURE_SETUP(backends)
+{
+	if (access(SIM_DIR, F_OK))
+		SKIP(return, "no simulated TDX module (CONFIG_TDX_SIM) to look into");
+
+	ASSERT_EQ(0, backend_select(BACKEND_C)) TH_LOG("cannot unload %s: %s", BACKEND_MODULE, strerror(errno));
+	look_before(_metadata, &self->before);
+}
+
+FIXTURE_TEARDOWN_PARENT(backends)
+{
+	_metadata->trigger = 0;
+	look_after(_metadata, &self->before, NULL);
+}
+
 /* How many S-EPT calls each side made on a TD in the whole of this test. */
 static struct sim_td_calls calls_on(struct __test_metadata *_metadata, __u64 since, __u64 tdr)
 {
@@ -55,16 +75,12 @@ static void expect_backend(struct __test_metadata *_metadata, const struct test_
 }
 
 /* A TD keeps the backend it was made with, also when the other comes. */
-TEST_F(tdx, both_at_once)
+TEST_F(backends, both_at_once)
 {
 	struct test_vm of_c, of_rust;
 	__u64 tdr_c, tdr_rust;
 	struct sim_td_calls calls;
 	__u64 log;
-
-	if (variant->backend == BACKEND_RUST)
-		SKIP(return, "begins without the backend: runs as part of the control group");
-	self->mixed_backends = true;
 
 	log = sim_log_next();
 	vm_start(_metadata, &of_c, SZ_2M);
@@ -96,13 +112,11 @@ TEST_F(tdx, both_at_once)
 }
 
 /* The backend stays as long as it has a TD, up to the TD's last page; not longer. */
-TEST_F(tdx, unload_waits_for_tds)
+TEST_F(backends, unload_waits_for_tds)
 {
 	struct test_vm vm[2];
 
-	if (variant->backend == BACKEND_C)
-		SKIP(return, "KVM's own code is no module that could be unloaded alone");
-
+	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
 	for (size_t i = 0; i < ARRAY_SIZE(vm); i++)
 		vm_start(_metadata, &vm[i], SZ_2M);
 	for (size_t i = 0; i < ARRAY_SIZE(vm); i++) {
@@ -111,17 +125,14 @@ TEST_F(tdx, unload_waits_for_tds)
 		vm_close(_metadata, &vm[i]);
 	}
 	ASSERT_EQ(0, module_unload(BACKEND_MODULE)) TH_LOG("no TD needs it any more: %s", strerror(errno));
-	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
 }
 
 /* A VM that is no TD yet needs no backend: it is bound when KVM_TDX_INIT_VM makes the TD. */
-TEST_F(tdx, bound_by_init_vm)
+TEST_F(backends, bound_by_init_vm)
 {
 	struct test_vm vm;
 
-	if (variant->backend == BACKEND_C)
-		SKIP(return, "there is nothing to bind to");
-
+	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
 	vm_create(_metadata, &vm);
 	ASSERT_EQ(0, module_unload(BACKEND_MODULE)) TH_LOG("unload: %s", strerror(errno));
 	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
@@ -130,56 +141,72 @@ TEST_F(tdx, bound_by_init_vm)
 	vm_add_slot(_metadata, &vm, 0, SZ_2M);
 	vm_add_vcpu(_metadata, &vm);
 	vm_add_pages(_metadata, &vm, 0, 1, true);
-	EXPECT_EQ(-1, module_unload(BACKEND_MODULE));
+	EXPECT_EQ(-1, module_unload(BACKEND_MODULE)) TH_LOG("the TD is to hold the backend");
 	vm_close(_metadata, &vm);
+	ASSERT_EQ(0, module_unload(BACKEND_MODULE)) TH_LOG("unload: %s", strerror(errno));
 }
 
+/* TDs made so far, and whether there will be no more. */
+static atomic_int made;
 static atomic_bool stop;
 
-static void *load_and_unload(void *arg)
+/* Unloads the backend as soon as a TD was made and lets it, and loads it again at once. */
+static void *come_and_go(void *arg)
 {
 	int *rounds = arg;
 
 	while (!atomic_load(&stop)) {
-		if (module_loaded(BACKEND_MODULE))
-			module_unload(BACKEND_MODULE);
-		else
-			module_load(BACKEND_MODULE, NULL);
-		(*rounds)++;
+		int seen = atomic_load(&made);
+
+		while (atomic_load(&made) == seen && !atomic_load(&stop))
+			sched_yield();
+		while (module_unload(BACKEND_MODULE) && !atomic_load(&stop))
+			sched_yield();
+		if (!module_loaded(BACKEND_MODULE) && !module_load(BACKEND_MODULE, NULL))
+			(*rounds)++;
 	}
 	return NULL;
 }
 
-/* TDs are made while the backend comes and goes: each has one backend or the other from its first S-EPT page to its last. */
-TEST_F(tdx, while_it_comes_and_goes)
+/* S-EPT calls since then, by one side or the other. */
+static __u64 sept_calls(const struct sim_calls *before, bool backend)
 {
-	struct sim_td_calls calls;
-	int rounds = 0, of_rust = 0;
+	__u64 sum = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sept_leaves); i++)
+		sum += sim_calls_since(before, sept_leaves[i], backend).ok;
+	return sum;
+}
+
+/* TDs are made while the backend comes and goes: each has one backend or the other from its first S-EPT page to its last. */
+TEST_F(backends, while_it_comes_and_goes)
+{
+	int rounds = 0, of_rust = 0, nr = 10;
+	struct sim_calls before;
 	struct test_vm vm;
 	pthread_t thread;
-	__u64 log, tdr;
 
-	if (variant->backend == BACKEND_RUST)
-		SKIP(return, "uses both backends: runs as part of the control group");
-	self->mixed_backends = true;
+	/* The first TD finds it. */
+	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, come_and_go, &rounds));
+	for (int i = 0; i < nr; i++) {
+		__u64 backend, core;
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, load_and_unload, &rounds));
-	for (int i = 0; i < 10; i++) {
-		log = sim_log_next();
+		ASSERT_EQ(0, sim_calls(&before));
 		vm_start(_metadata, &vm, SZ_2M);
-		tdr = only_tdr(_metadata);
+		atomic_fetch_add(&made, 1);
 		vm_prefault(_metadata, &vm, 0, 4 * PAGE_SIZE);
 		vm_close(_metadata, &vm);
 
-		calls = calls_on(_metadata, log, tdr);
-		EXPECT_TRUE(!calls.backend != !calls.core)
-			TH_LOG("TD %d: %llu calls by the backend and %llu by KVM's own code", i, calls.backend, calls.core);
-		of_rust += !!calls.backend;
+		backend = sept_calls(&before, true);
+		core = sept_calls(&before, false);
+		EXPECT_TRUE(!backend != !core) TH_LOG("TD %d: %llu calls by the backend and %llu by KVM's own code", i, backend, core);
+		of_rust += !!backend;
 	}
 	atomic_store(&stop, true);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	EXPECT_LT(0, rounds);
-	TH_LOG("%d of 10 TDs had the Rust backend, which came or went %d times", of_rust, rounds);
+	EXPECT_LT(0, rounds) TH_LOG("the backend is to be unloaded and loaded meanwhile");
+	EXPECT_LT(0, of_rust) TH_LOG("it is to keep some of the TDs");
 	ASSERT_EQ(0, backend_select(BACKEND_C)) TH_LOG("unload: %s", strerror(errno));
 }
 

@@ -64,7 +64,7 @@ TEST_F(tdx, same_pages)
 		{ .vcpu = vm.vcpu[1], .step = 1, .nr = NR_PAGES },
 	});
 	EXPECT_EQ(NR_PAGES, pages_of(_metadata, 0, SZ_2M).pending);
-	EXPECT_EQ(NR_PAGES, sim_calls_since(&self->calls, "TDH.MEM.PAGE.AUG", variant->backend == BACKEND_RUST).ok)
+	EXPECT_EQ(NR_PAGES, sim_calls_since(&self->before.calls, "TDH.MEM.PAGE.AUG", variant->backend == BACKEND_RUST).ok)
 		TH_LOG("each page is to be mapped once");
 	vm_close(_metadata, &vm);
 }

@@ -62,7 +62,7 @@ TEST_F(tdx, hole_before_finalize)
 	vm_add_pages(_metadata, &vm, 0, 4, true);
 	ASSERT_EQ(0, td_punch_hole(vm.slot[0].gmem, PAGE_SIZE, PAGE_SIZE));
 	EXPECT_EQ(3, pages_of(_metadata, 0, SZ_2M).mapped);
-	EXPECT_EQ(0, sim_calls_since(&self->calls, "TDH.MEM.TRACK", variant->backend == BACKEND_RUST).ok)
+	EXPECT_EQ(0, sim_calls_since(&self->before.calls, "TDH.MEM.TRACK", variant->backend == BACKEND_RUST).ok)
 		TH_LOG("before FINALIZE there is nothing to track");
 	vm_finalize(_metadata, &vm);
 	vm_close(_metadata, &vm);
@@ -77,7 +77,7 @@ TEST_F(tdx, twice)
 	vm_start(_metadata, &vm, SZ_2M);
 	vm_prefault(_metadata, &vm, 0, 8 * PAGE_SIZE);
 	vm_prefault(_metadata, &vm, 0, 8 * PAGE_SIZE);
-	EXPECT_EQ(7, sim_calls_since(&self->calls, "TDH.MEM.PAGE.AUG", rust).ok) TH_LOG("one TDH.MEM.PAGE.AUG per page");
+	EXPECT_EQ(7, sim_calls_since(&self->before.calls, "TDH.MEM.PAGE.AUG", rust).ok) TH_LOG("one TDH.MEM.PAGE.AUG per page");
 	vm_close(_metadata, &vm);
 }
 

@@ -22,15 +22,18 @@ static const char *const sept_leaves[] = {
 	"TDH.MEM.SEPT.ADD", "TDH.MEM.PAGE.ADD", "TDH.MEM.PAGE.AUG", "TDH.MEM.RANGE.BLOCK", "TDH.MEM.TRACK", "TDH.MEM.PAGE.REMOVE",
 };
 
-FIXTURE(tdx) {
-	/* How it was before the test. */
+/* How it was before the test. */
+struct before {
 	struct sim_calls calls;
 	unsigned long long kmsg;
 	char leftovers[512];
+};
+
+FIXTURE(tdx) {
+	struct before before;
 
 	/* What is different about this test; to be set by the test. */
-	bool no_sept_calls;		/* it gets not as far as the S-EPT */
-	bool mixed_backends;		/* it uses both and looks at the calls itself */
+	bool no_sept_calls;			/* it gets not as far as the S-EPT */
 	const char *complaints[MAX_EXPECTED];	/* what the kernel is to complain of, NULL-terminated */
 };
 
@@ -46,6 +49,27 @@ FIXTURE_VARIANT_ADD(tdx, c) {
 	.backend = BACKEND_C,
 };
 
+static __maybe_unused void look_before(struct __test_metadata *_metadata, struct before *before)
+{
+	/* A WARN_ON_ONCE() that an earlier test met is to be seen again. */
+	ASSERT_EQ(0, write_file("/sys/kernel/debug/clear_warn_once", "1"));
+
+	before->kmsg = kmsg_now();
+	ASSERT_EQ(0, sim_calls(&before->calls));
+	ASSERT_LE(0, sim_leftovers(before->leftovers, sizeof(before->leftovers)));
+}
+
+/* No more in TDX hands than before, and no complaint but the expected ones. */
+static __maybe_unused void look_after(struct __test_metadata *_metadata, const struct before *before, const char *const *complaints)
+{
+	char text[512], first[256];
+
+	ASSERT_LE(0, sim_leftovers(text, sizeof(text)));
+	EXPECT_STREQ(before->leftovers, text) TH_LOG("pages or KeyIDs are left in TDX hands");
+	EXPECT_EQ(0, kmsg_complaints(before->kmsg, complaints, first, sizeof(first)))
+		TH_LOG("the kernel is to complain of nothing else, but said: %s", first);
+}
+
 FIXTURE_SETUP(tdx)
 {
 	if (access(SIM_DIR, F_OK))
@@ -53,13 +77,7 @@ FIXTURE_SETUP(tdx)
 
 	ASSERT_EQ(0, backend_select(variant->backend))
 		TH_LOG("cannot %s %s: %s", variant->backend == BACKEND_RUST ? "load" : "unload", BACKEND_MODULE, strerror(errno));
-
-	/* A WARN_ON_ONCE() that an earlier test met is to be seen again. */
-	ASSERT_EQ(0, write_file("/sys/kernel/debug/clear_warn_once", "1"));
-
-	self->kmsg = kmsg_now();
-	ASSERT_EQ(0, sim_calls(&self->calls));
-	ASSERT_LE(0, sim_leftovers(self->leftovers, sizeof(self->leftovers)));
+	look_before(_metadata, &self->before);
 }
 
 /* All S-EPT calls came from where this variant wants them, and there were some. */
@@ -94,20 +112,15 @@ static void check_callers(struct __test_metadata *_metadata, const struct sim_ca
 
 FIXTURE_TEARDOWN_PARENT(tdx)
 {
-	char text[512], first[256];
+	if (_metadata->exit_code == KSFT_SKIP)
+		return;
 
 	/* Left by an ASSERT that failed, it would set off the handler of the next EXPECT. */
 	_metadata->trigger = 0;
-	if (!self->mixed_backends)
-		check_callers(_metadata, &self->calls, variant->backend, self->no_sept_calls);
-
-	ASSERT_LE(0, sim_leftovers(text, sizeof(text)));
-	EXPECT_STREQ(self->leftovers, text) TH_LOG("pages or KeyIDs are left in TDX hands");
-
 	if (*self->complaints)
-		kmsg_say(KMSG_EXPECT_END, _metadata->name);
-	EXPECT_EQ(0, kmsg_complaints(self->kmsg, self->complaints, first, sizeof(first)))
-		TH_LOG("the kernel is to complain of nothing else, but said: %s", first);
+		kmsg_expect_end(_metadata->name);
+	check_callers(_metadata, &self->before.calls, variant->backend, self->no_sept_calls);
+	look_after(_metadata, &self->before, self->complaints);
 }
 
 /* From here on the test provokes the kernel: it is to say these texts, NULL-terminated, and nothing else that is a complaint. */
@@ -117,7 +130,7 @@ static __maybe_unused void expect_complaints(struct __test_metadata *_metadata, 
 		ASSERT_LT(i, MAX_EXPECTED - 1);
 		self->complaints[i] = texts[i];
 	}
-	kmsg_say(KMSG_EXPECT_BEGIN, _metadata->name);
+	kmsg_expect_begin(_metadata->name);
 }
 
 #endif

@@ -6,10 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/syslog.h>
 #include <unistd.h>
 
 #include "kmsg.h"
+
+#define EXPECT_BEGIN	"tdx_selftest: complaints expected from here: "
+#define EXPECT_END	"tdx_selftest: complaints expected up to here: "
+
+/* klogctl(): console off (and remember how it was), and on again as it was. */
+#define CONSOLE_OFF	6
+#define CONSOLE_ON	7
 
 /* One record is at most this long (Documentation/ABI/testing/dev-kmsg). */
 #define RECORD_SIZE	8192
@@ -91,9 +99,9 @@ static void look(unsigned long long seq, int level, const char *text, void *arg)
 {
 	struct search *search = arg;
 
-	if (strstr(text, KMSG_EXPECT_BEGIN))
+	if (strstr(text, EXPECT_BEGIN))
 		search->marked = true;
-	else if (strstr(text, KMSG_EXPECT_END))
+	else if (strstr(text, EXPECT_END))
 		search->marked = false;
 	if (strstr(text, "as init process"))
 		search->booted = true;
@@ -132,14 +140,24 @@ int kmsg_unexpected(char *first, size_t size)
 	return search.found;
 }
 
-int kmsg_say(const char *text, const char *name)
+static void say(const char *text, const char *name)
 {
 	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	int ret;
 
 	if (fd < 0)
-		return -1;
-	ret = dprintf(fd, "<%d>%s%s\n", LOG_CRIT, text, name);
+		return;
+	dprintf(fd, "<%d>%s%s\n", LOG_CRIT, text, name);
 	close(fd);
-	return ret < 0 ? -1 : 0;
+}
+
+void kmsg_expect_begin(const char *name)
+{
+	say(EXPECT_BEGIN, name);
+	klogctl(CONSOLE_OFF, NULL, 0);
+}
+
+void kmsg_expect_end(const char *name)
+{
+	klogctl(CONSOLE_ON, NULL, 0);
+	say(EXPECT_END, name);
 }

@@ -3,6 +3,7 @@
 #ifndef VM_H
 #define VM_H
 
+#include <sched.h>
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
@@ -165,6 +166,16 @@ static __maybe_unused struct sim_pages pages_of(struct __test_metadata *_metadat
 
 	ASSERT_EQ(0, sim_pages(only_tdr(_metadata), gpa, size, &pages));
 	return pages;
+}
+
+/* Binds the test to a CPU; KVM associates a vCPU with the CPU on which it is loaded. */
+static __maybe_unused void run_on(struct __test_metadata *_metadata, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(set), &set)) TH_LOG("CPU %d: %s", cpu, strerror(errno));
 }
 
 #endif
