@@ -33,7 +33,7 @@ vng_test()
 	sed "/^$mark\$/,\$d" "$dir/output" >"$dir/report"
 	sed "1,/^$mark\$/d" "$dir/output" >"$dir/console"
 
-	[ -s "$dir/console" ] || die "QEMU: the guest did not come to its end in 300 s (status $rc)"
+	[ -s "$dir/console" ] || die "QEMU: the guest did not come to its end (status $rc; at most 300 s)"
 	"$TOOLS/splat.py" "$dir/console" || die "QEMU: the kernel complained, see above"
 	[ $rc = 0 ] || die "QEMU: $OUT/root/guest/test-qemu ended with status $rc"
 }
