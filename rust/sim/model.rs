@@ -6,6 +6,7 @@
 //! plus [`Module`]. It needs no heap, never waits, and reaches memory through [`Platform`] only.
 //! One small file for each leaf function makes the leaf's checks in the documented order.
 
+pub mod by_leaf;
 pub mod check;
 pub mod field;
 pub mod kot;
@@ -15,6 +16,7 @@ pub mod metadata;
 pub mod mng;
 pub mod mr;
 pub mod mrtd;
+pub mod pages;
 pub mod pamt;
 pub mod phymem;
 pub mod platform;

@@ -3,6 +3,7 @@
 //! A TD that a leaf works on: the checks that it is in a state for that, and the table behind them.
 
 use super::{
+    by_leaf::ByLeaf,
     lock::{
         Guard,
         Mem,
@@ -36,7 +37,7 @@ use crate::abi::{
 ///
 /// TDX ABI: "OP_STATE Transitions and Allowed Operations". MNG.ADDCX looks at it from the 7th page
 /// on only.
-pub const OP_STATES: &[(Leaf, &[u8])] = &[
+static OP_STATES: ByLeaf = ByLeaf::new(&[
     (Leaf::VpEnter, &[2, 3, 9]),
     (Leaf::MngAddcx, &[0]),
     (Leaf::MemPageAdd, &[1]),
@@ -63,32 +64,12 @@ pub const OP_STATES: &[(Leaf, &[u8])] = &[
     (Leaf::MemTrack, &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
     (Leaf::MemRangeUnblock, &[1, 2, 3, 4, 5, 8, 9]),
     (Leaf::VpWr, &[1, 2, 3, 6, 7, 8, 9, 10]),
-];
-
-/// [`OP_STATES`] as a bit mask of states by leaf number.
-static OP_STATE_MASKS: [u16; Leaf::TABLE_SIZE] = {
-    let mut masks = [0; Leaf::TABLE_SIZE];
-    let mut row = 0;
-    while row < OP_STATES.len() {
-        let (leaf, states) = OP_STATES[row];
-        let mut i = 0;
-        while i < states.len() {
-            masks[leaf as usize] |= 1 << states[i];
-            i += 1;
-        }
-        row += 1;
-    }
-    masks
-};
+]);
 
 /// Whether `leaf` may be used on a TD whose OP_STATE field holds `op_state`.
 #[inline]
 pub fn op_state_allows(leaf: Leaf, op_state: u64) -> bool {
-    let mask = OP_STATE_MASKS
-        .get(usize::from(leaf.raw()))
-        .copied()
-        .unwrap_or(0);
-    op_state < 16 && (mask >> op_state) & 1 != 0
+    OP_STATES.allows(leaf, op_state)
 }
 
 /// Whether a leaf locks OP_STATE; one that has the TDR to itself need not.

@@ -2,6 +2,7 @@
 
 //! Which leaf accepts an entry in which state.
 
+use super::super::by_leaf::ByLeaf;
 use crate::abi::{
     sept::State,
     Leaf, //
@@ -10,7 +11,7 @@ use crate::abi::{
 /// The states that a leaf accepts, as indexes of the ABI's table of states.
 ///
 /// TDX ABI: "Secure EPT Entry State: allowed operations". A leaf without a row makes no such check.
-pub const STATES: &[(Leaf, &[u8])] = &[
+static STATES: ByLeaf = ByLeaf::new(&[
     (Leaf::MemPageAdd, &[0]),
     (Leaf::MemSeptAdd, &[0, 2]),
     (
@@ -31,29 +32,12 @@ pub const STATES: &[(Leaf, &[u8])] = &[
     (Leaf::MemPageRemove, &[4, 5, 6, 10, 11, 12]),
     (Leaf::MemSeptRemove, &[2, 3]),
     (Leaf::MemRangeUnblock, &[3, 5, 11]),
-];
-
-/// [`STATES`] as a bit mask by leaf number.
-static MASKS: [u16; Leaf::TABLE_SIZE] = {
-    let mut masks = [0; Leaf::TABLE_SIZE];
-    let mut row = 0;
-    while row < STATES.len() {
-        let (leaf, states) = STATES[row];
-        let mut i = 0;
-        while i < states.len() {
-            masks[leaf as usize] |= 1 << states[i];
-            i += 1;
-        }
-        row += 1;
-    }
-    masks
-};
+]);
 
 /// Whether `leaf` works on an entry in `state`.
 #[inline]
 pub fn allows(leaf: Leaf, state: State) -> bool {
-    let mask = MASKS.get(usize::from(leaf.raw())).copied().unwrap_or(0);
-    (mask >> (state as u8)) & 1 != 0
+    STATES.allows(leaf, state as u64)
 }
 
 #[cfg(test)]
