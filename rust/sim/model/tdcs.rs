@@ -2,16 +2,18 @@
 
 //! The TDCS: control structure of a TD, made of TDCX pages.
 
+use core::ops::Deref;
+
 use super::{
     field::Field,
     lock::{
         Lock,
         Mem, //
     },
+    pages::Pages,
     platform::Platform,
     tdr, //
 };
-use crate::abi::Level;
 
 /// Fields of the TDCS; offset 0x1000·n is in TDCX page n. TDX ABI: "TD Control Structure (TDCS)".
 ///
@@ -148,73 +150,23 @@ pub mod fields {
 pub const BASE_PAGES: u64 = 6;
 
 /// The TDCS of a TD whose pages were all donated.
-pub struct Tdcs<'a, P> {
-    p: &'a P,
-    tdr: u64,
-    page0: u64,
-}
+pub struct Tdcs<'a, P>(Pages<'a, P>);
 
-impl<P> Clone for Tdcs<'_, P> {
-    fn clone(&self) -> Self {
-        *self
+impl<'a, P> Deref for Tdcs<'a, P> {
+    type Target = Pages<'a, P>;
+
+    #[inline]
+    fn deref(&self) -> &Pages<'a, P> {
+        &self.0
     }
 }
-
-impl<P> Copy for Tdcs<'_, P> {}
 
 impl<'a, P: Platform> Tdcs<'a, P> {
     /// The TDCS of the TD whose TDR is at `tdr`.
     #[inline]
     pub fn new(p: &'a P, tdr: u64) -> Self {
-        let mut tdcs = Self { p, tdr, page0: 0 };
-        tdcs.page0 = tdcs.load_page(0);
-        tdcs
-    }
-
-    /// The physical address of TDCX page `index`.
-    #[inline]
-    pub fn page(&self, index: u32) -> u64 {
-        if index == 0 {
-            self.page0
-        } else {
-            self.load_page(index)
-        }
-    }
-
-    /// Loads the address of a page from the TDR, which keeps it with the KeyID in it.
-    #[inline]
-    fn load_page(&self, index: u32) -> u64 {
-        let pa = tdr::fields::TDCX_PA.element(index).load(self.p, self.tdr);
-        pa & self.p.config().memory_mask()
-    }
-
-    /// A field, split into its page's address and its place in the page.
-    #[inline]
-    fn place(&self, field: Field) -> (u64, Field) {
-        let page_size = Level::K4.size() as u32;
-        let base = self.page(field.offset / page_size);
-        (base, Field::new(field.offset % page_size, field.bits))
-    }
-
-    /// Reads a field.
-    #[inline]
-    pub fn get(&self, field: Field) -> u64 {
-        let (base, field) = self.place(field);
-        field.load(self.p, base)
-    }
-
-    /// Writes a field.
-    #[inline]
-    pub fn set(&self, field: Field, value: u64) {
-        let (base, field) = self.place(field);
-        field.store(self.p, base, value);
-    }
-
-    /// The word that holds a field.
-    #[inline]
-    pub fn word(&self, field: Field) -> Mem<'a, P> {
-        let (base, field) = self.place(field);
-        field.word(self.p, base)
+        let list = tdr::fields::TDCX_PA.word(p, tdr);
+        Self(Pages::new(Pages::listed(list, 0), list))
     }
 
     /// The lock of OP_STATE.

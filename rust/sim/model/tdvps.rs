@@ -2,19 +2,20 @@
 
 //! The TDVPS: state of a vCPU, made of a TDVPR page and TDCX pages.
 
+use core::ops::Deref;
+
 use super::{
     field::Field,
-    lock::Mem,
     metadata::{
         Access,
         Row, //
     },
+    pages::Pages,
     pamt,
     platform::Platform,
     Ctx, //
 };
 use crate::abi::{
-    Level,
     PageType,
     Status, //
 };
@@ -203,25 +204,23 @@ pub const VMCS: u32 = 0x1000;
 pub const NO_LP: u64 = fields::ASSOC_LPID.mask();
 
 /// The TDVPS of the vCPU whose TDVPR is at `tdvpr`.
-pub struct Tdvps<'a, P> {
-    p: &'a P,
-    tdvpr: u64,
-}
+pub struct Tdvps<'a, P>(Pages<'a, P>);
 
-impl<P> Clone for Tdvps<'_, P> {
-    fn clone(&self) -> Self {
-        *self
+impl<'a, P> Deref for Tdvps<'a, P> {
+    type Target = Pages<'a, P>;
+
+    #[inline]
+    fn deref(&self) -> &Pages<'a, P> {
+        &self.0
     }
 }
-
-impl<P> Copy for Tdvps<'_, P> {}
 
 impl<'a, P: Platform> Tdvps<'a, P> {
     /// The vCPU whose TDVPR is at `tdvpr`. Only the fields in that page can be used before
     /// [`map`](Self::map).
     #[inline]
     pub fn new(p: &'a P, tdvpr: u64) -> Self {
-        Self { p, tdvpr }
+        Self(Pages::new(tdvpr, fields::TDVPS_PAGE_PA.word(p, tdvpr)))
     }
 
     /// The check that `pages` pages at least were added, and that they are still what they were.
@@ -240,54 +239,12 @@ impl<'a, P: Platform> Tdvps<'a, P> {
         }
     }
 
-    /// The physical address of page `index`.
-    #[inline]
-    pub fn page(&self, index: u32) -> u64 {
-        if index == 0 {
-            return self.tdvpr;
-        }
-        // The field holds the KeyID too.
-        let memory = self.p.config().memory_mask();
-        fields::TDVPS_PAGE_PA
-            .element(index)
-            .load(self.p, self.tdvpr)
-            & memory
-    }
-
     /// Records the next page, which is at `pa`, with the KeyID of the TD.
     pub fn add_page(&self, pa: u64, hkid: u64) {
         let pages = self.get(fields::NUM_TDVPS_PAGES);
-        let keyed = self.p.config().with_keyid(pa, hkid);
+        let keyed = self.platform().config().with_keyid(pa, hkid);
         self.set(fields::TDVPS_PAGE_PA.element(pages as u32), keyed);
         self.set(fields::NUM_TDVPS_PAGES, pages.wrapping_add(1));
-    }
-
-    #[inline]
-    fn place(&self, field: Field) -> (u64, Field) {
-        let page_size = Level::K4.size() as u32;
-        let base = self.page(field.offset / page_size);
-        (base, Field::new(field.offset % page_size, field.bits))
-    }
-
-    /// Reads a field.
-    #[inline]
-    pub fn get(&self, field: Field) -> u64 {
-        let (base, field) = self.place(field);
-        field.load(self.p, base)
-    }
-
-    /// Writes a field.
-    #[inline]
-    pub fn set(&self, field: Field, value: u64) {
-        let (base, field) = self.place(field);
-        field.store(self.p, base, value);
-    }
-
-    /// The word that holds a field.
-    #[inline]
-    pub fn word(&self, field: Field) -> Mem<'a, P> {
-        let (base, field) = self.place(field);
-        field.word(self.p, base)
     }
 }
 

@@ -81,7 +81,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let vcpu = Vcpu::open(cx, Leaf::VpInit, Operand::RCX, args.rcx, Mode::Exclusive)?;
     vcpu.map(cx)?;
     vcpu.check_state(&[VcpuState::Uninitialized])?;
-    let tdcs = vcpu.td.tdcs;
+    let tdcs = &vcpu.td.tdcs;
     let max = tdcs.get(tdcs_fields::MAX_VCPUS);
     let index = tdcs_fields::NUM_VCPUS
         .try_update(&tdcs.word(tdcs_fields::NUM_VCPUS), |n| {
@@ -90,7 +90,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         .map_err(|_| Status::MAX_VCPUS_EXCEEDED)?;
 
     init_vmcs(cx, &vcpu);
-    let tdvps = vcpu.tdvps;
+    let tdvps = &vcpu.tdvps;
     tdvps.set(fields::VCPU_INDEX, index);
     tdvps.set(fields::XFAM, tdcs.get(tdcs_fields::XFAM));
     tdvps.set(
