@@ -123,22 +123,6 @@ struct Subject {
     pfn: Option<u64>,
 }
 
-impl Subject {
-    fn of_range(
-        op: &'static str,
-        td: &bindings::tdx_sept_td,
-        range: &bindings::tdx_sept_range,
-        pfn: Option<u64>,
-    ) -> Self {
-        Self {
-            op,
-            tdr_pfn: td.tdr_pfn,
-            at: Some((range.gpa, range.level)),
-            pfn,
-        }
-    }
-}
-
 impl core::fmt::Display for Subject {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{}", self.op)?;
@@ -221,6 +205,66 @@ fn log(subject: &Subject, stop: &Stop) {
     pr_err!("{}\n", core::format_args!("{subject}: {stop}"));
 }
 
+/// Executes `op`, which works on a range, for KVM.
+///
+/// # Safety
+///
+/// `td` and `range` must be valid for reads, and `res` for writes.
+#[inline(always)]
+unsafe fn on_range(
+    name: &'static str,
+    td: *const bindings::tdx_sept_td,
+    range: *const bindings::tdx_sept_range,
+    pfn: Option<u64>,
+    res: *mut bindings::tdx_sept_result,
+    op: impl FnOnce(&Td, &Range) -> Result<(), Stop>,
+) -> c_int {
+    // SAFETY: `td` and `range` are valid for reads.
+    let (td, range) = unsafe { (&*td, &*range) };
+    let result = (|| op(&td.try_into()?, &range.try_into()?))();
+    // SAFETY: `res` is valid for writes.
+    unsafe {
+        finish(result, res, || Subject {
+            op: name,
+            tdr_pfn: td.tdr_pfn,
+            at: Some((range.gpa, range.level)),
+            pfn,
+        })
+    }
+}
+
+/// Executes `op`, which makes an entry point to a new table page, for KVM.
+///
+/// # Safety
+///
+/// `td` must be valid for reads, and `res` for writes.
+#[inline(always)]
+unsafe fn on_entry(
+    name: &'static str,
+    td: *const bindings::tdx_sept_td,
+    gpa: u64,
+    level: c_int,
+    table_pfn: u64,
+    res: *mut bindings::tdx_sept_result,
+    op: impl FnOnce(&Td, Gpa, Level, Pfn) -> Result<(), Stop>,
+) -> c_int {
+    // SAFETY: `td` is valid for reads.
+    let td = unsafe { &*td };
+    let result = (|| {
+        let (gpa, level, table) = (self::gpa(gpa)?, self::level(level)?, pfn(table_pfn)?);
+        op(&td.try_into()?, gpa, level, table)
+    })();
+    // SAFETY: `res` is valid for writes.
+    unsafe {
+        finish(result, res, || Subject {
+            op: name,
+            tdr_pfn: td.tdr_pfn,
+            at: Some((gpa, level)),
+            pfn: Some(table_pfn),
+        })
+    }
+}
+
 /// `link` of `struct tdx_sept_ops`.
 ///
 /// # Safety
@@ -233,22 +277,12 @@ unsafe extern "C" fn link(
     table_pfn: u64,
     res: *mut bindings::tdx_sept_result,
 ) -> c_int {
-    // SAFETY: `td` is valid for the call.
-    let td = unsafe { &*td };
-    let result = (|| {
-        let (gpa, level, table) = (self::gpa(gpa)?, self::level(level)?, pfn(table_pfn)?);
+    let link = |td: &_, gpa, level, table| {
         // SAFETY: The caller gives the page to the TDX module.
-        unsafe { sept::link(&TdxCore, &td.try_into()?, gpa, level, table) }
-    })();
-    // SAFETY: `res` is valid for the call.
-    unsafe {
-        finish(result, res, || Subject {
-            op: "link",
-            tdr_pfn: td.tdr_pfn,
-            at: Some((gpa, level)),
-            pfn: Some(table_pfn),
-        })
-    }
+        unsafe { sept::link(&TdxCore, td, gpa, level, table) }
+    };
+    // SAFETY: The pointers are valid for the call.
+    unsafe { on_entry("link", td, gpa, level, table_pfn, res, link) }
 }
 
 /// `add` of `struct tdx_sept_ops`.
@@ -263,19 +297,13 @@ unsafe extern "C" fn add(
     source_pfn: u64,
     res: *mut bindings::tdx_sept_result,
 ) -> c_int {
-    // SAFETY: `td` and `range` are valid for the call.
-    let (td, range) = unsafe { (&*td, &*range) };
-    let result = (|| {
+    let add = |td: &_, range: &_| {
         let (first, source) = (self::pfn(pfn)?, self::pfn(source_pfn)?);
         // SAFETY: The caller gives the pages to the TDX module, and holds the source pages.
-        unsafe { sept::add(&TdxCore, &td.try_into()?, &range.try_into()?, first, source) }
-    })();
-    // SAFETY: `res` is valid for the call.
-    unsafe {
-        finish(result, res, || {
-            Subject::of_range("add", td, range, Some(pfn))
-        })
-    }
+        unsafe { sept::add(&TdxCore, td, range, first, source) }
+    };
+    // SAFETY: The pointers are valid for the call.
+    unsafe { on_range("add", td, range, Some(pfn), res, add) }
 }
 
 /// `aug` of `struct tdx_sept_ops`.
@@ -289,19 +317,13 @@ unsafe extern "C" fn aug(
     pfn: u64,
     res: *mut bindings::tdx_sept_result,
 ) -> c_int {
-    // SAFETY: `td` and `range` are valid for the call.
-    let (td, range) = unsafe { (&*td, &*range) };
-    let result = (|| {
+    let aug = |td: &_, range: &_| {
         let first = self::pfn(pfn)?;
         // SAFETY: The caller gives the memory to the TDX module.
-        unsafe { sept::aug(&TdxCore, &td.try_into()?, &range.try_into()?, first) }
-    })();
-    // SAFETY: `res` is valid for the call.
-    unsafe {
-        finish(result, res, || {
-            Subject::of_range("aug", td, range, Some(pfn))
-        })
-    }
+        unsafe { sept::aug(&TdxCore, td, range, first) }
+    };
+    // SAFETY: The pointers are valid for the call.
+    unsafe { on_range("aug", td, range, Some(pfn), res, aug) }
 }
 
 /// `block` of `struct tdx_sept_ops`.
@@ -314,11 +336,9 @@ unsafe extern "C" fn block(
     range: *const bindings::tdx_sept_range,
     res: *mut bindings::tdx_sept_result,
 ) -> c_int {
-    // SAFETY: `td` and `range` are valid for the call.
-    let (td, range) = unsafe { (&*td, &*range) };
-    let result = (|| sept::block(&TdxCore, &td.try_into()?, &range.try_into()?))();
-    // SAFETY: `res` is valid for the call.
-    unsafe { finish(result, res, || Subject::of_range("block", td, range, None)) }
+    let block = |td: &_, range: &_| sept::block(&TdxCore, td, range);
+    // SAFETY: The pointers are valid for the call.
+    unsafe { on_range("block", td, range, None, res, block) }
 }
 
 /// `track` of `struct tdx_sept_ops`.
@@ -355,18 +375,9 @@ unsafe extern "C" fn remove(
     pfn: u64,
     res: *mut bindings::tdx_sept_result,
 ) -> c_int {
-    // SAFETY: `td` and `range` are valid for the call.
-    let (td, range) = unsafe { (&*td, &*range) };
-    let result = (|| {
-        let first = self::pfn(pfn)?;
-        sept::remove(&TdxCore, &td.try_into()?, &range.try_into()?, first)
-    })();
-    // SAFETY: `res` is valid for the call.
-    unsafe {
-        finish(result, res, || {
-            Subject::of_range("remove", td, range, Some(pfn))
-        })
-    }
+    let remove = |td: &_, range: &_| sept::remove(&TdxCore, td, range, self::pfn(pfn)?);
+    // SAFETY: The pointers are valid for the call.
+    unsafe { on_range("remove", td, range, Some(pfn), res, remove) }
 }
 
 /// `split` of `struct tdx_sept_ops`.
@@ -381,22 +392,12 @@ unsafe extern "C" fn split(
     table_pfn: u64,
     res: *mut bindings::tdx_sept_result,
 ) -> c_int {
-    // SAFETY: `td` is valid for the call.
-    let td = unsafe { &*td };
-    let result = (|| {
-        let (gpa, level, table) = (self::gpa(gpa)?, self::level(level)?, pfn(table_pfn)?);
+    let split = |td: &_, gpa, level, table| {
         // SAFETY: The caller gives the page to the TDX module.
-        unsafe { sept::split(&TdxCore, &td.try_into()?, gpa, level, table) }
-    })();
-    // SAFETY: `res` is valid for the call.
-    unsafe {
-        finish(result, res, || Subject {
-            op: "split",
-            tdr_pfn: td.tdr_pfn,
-            at: Some((gpa, level)),
-            pfn: Some(table_pfn),
-        })
-    }
+        unsafe { sept::split(&TdxCore, td, gpa, level, table) }
+    };
+    // SAFETY: The pointers are valid for the call.
+    unsafe { on_entry("split", td, gpa, level, table_pfn, res, split) }
 }
 
 /// `free_table` of `struct tdx_sept_ops`.
