@@ -51,7 +51,9 @@ use core::sync::atomic::{
 };
 use kot::Kot;
 use lock::{
+    Guard,
     Lock,
+    Mode,
     Word, //
 };
 use platform::{
@@ -154,6 +156,11 @@ impl Module {
     /// The lock of the module as a whole.
     pub fn global_lock(&self) -> Lock<&AtomicU64, 0, false> {
         Lock::new(&self.global)
+    }
+
+    /// Takes the lock of the module as a whole for a leaf.
+    fn lock(&self, mode: Mode) -> Result<Guard<&AtomicU64, 0, false>, Status> {
+        self.global_lock().acquire(mode).ok_or(Status::SYS_BUSY)
     }
 
     /// What the module is ready for.

@@ -27,6 +27,9 @@ use crate::abi::Args;
 /// R8 to R11 where they hold pages of secure EPTs of L2 VMs: there is none.
 const NO_PAGE: u64 = u64::MAX;
 
+/// R8 to R11 in the output, where they held pages to use: this one was not used.
+const UNUSED: u64 = 1 << 63;
+
 /// Takes the flag out of bit 0 of RDX, which leaves the TDR.
 fn take_flag(args: &mut Args) -> bool {
     let flag = args.rdx & 1 != 0;

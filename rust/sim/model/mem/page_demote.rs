@@ -21,7 +21,8 @@ use super::{
         Levels,
         Target, //
     },
-    NO_PAGE, //
+    NO_PAGE,
+    UNUSED, //
 };
 use crate::abi::{
     sept::{
@@ -36,9 +37,6 @@ use crate::abi::{
     Pfn,
     Status, //
 };
-
-/// R9 to R11 in the output: the page was not used.
-const UNUSED: u64 = 1 << 63;
 
 /// RCX: GPA and level of the large page. RDX: TDR; bit 0: how pages of L2 VMs are given. R8: table
 /// page. R9 to R11: table pages of L2 VMs.

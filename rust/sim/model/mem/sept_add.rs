@@ -15,7 +15,8 @@ use super::{
         Levels,
         Target, //
     },
-    NO_PAGE, //
+    NO_PAGE,
+    UNUSED, //
 };
 use crate::abi::{
     sept::{
@@ -29,9 +30,6 @@ use crate::abi::{
     PageType,
     Status, //
 };
-
-/// Version 1, R8 to R11 in the output: the page was not used.
-const UNUSED: u64 = 1 << 63;
 
 /// RCX: GPA and level of the entry that will point to the page. RDX: TDR; bit 0: use what exists.
 /// R8: page; version 1, R9 to R11: pages for the secure EPTs of L2 VMs.

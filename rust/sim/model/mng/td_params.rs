@@ -173,7 +173,7 @@ impl<'a, P: Platform> TdParams<'a, P> {
             (offset::MROWNERCONFIG, fields::MROWNERCONFIG),
         ] {
             for i in 0..6u32 {
-                tdcs.set(to.element(i), self.word(from + i as usize * 8));
+                tdcs.set(to.element(i), self.word(from.wrapping_add(i as usize * 8)));
             }
         }
         self.set_xsave_layout(tdcs, xfam);

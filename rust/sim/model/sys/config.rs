@@ -46,11 +46,7 @@ mod offset {
 
 /// Takes over the TDMRs and the global private KeyID.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
-    let _global = cx
-        .module
-        .global_lock()
-        .acquire(Mode::Exclusive)
-        .ok_or(Status::SYS_BUSY)?;
+    let _global = cx.module.lock(Mode::Exclusive)?;
     let config = cx.p.config();
     if cx.module.state() != SysState::InitDone || cx.module.nr_lps() != u64::from(config.nr_lps) {
         return Err(Status::SYS_CONFIG_NOT_PENDING);

@@ -26,11 +26,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let attributes = args.rcx;
     (args.rcx, args.rdx, args.r8, args.r9, args.r10) = (0, 0, 0, 0, 0);
 
-    let _global = cx
-        .module
-        .global_lock()
-        .acquire(Mode::Exclusive)
-        .ok_or(Status::SYS_BUSY)?;
+    let _global = cx.module.lock(Mode::Exclusive)?;
     if attributes != 0 {
         return Err(Status::OPERAND_INVALID.with(Operand::RCX));
     }

@@ -18,11 +18,7 @@ use crate::{
 
 /// Configures the key of the global private KeyID on this package.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>) -> Completion {
-    let _global = cx
-        .module
-        .global_lock()
-        .acquire(Mode::Exclusive)
-        .ok_or(Status::SYS_BUSY)?;
+    let _global = cx.module.lock(Mode::Exclusive)?;
     if cx.module.state() != SysState::ConfigDone {
         return Err(Status::SYS_KEY_CONFIG_NOT_PENDING);
     }

@@ -23,11 +23,7 @@ use crate::{
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     (args.rcx, args.rdx, args.r8) = (0, 0, 0);
 
-    let _global = cx
-        .module
-        .global_lock()
-        .acquire(Mode::Shared)
-        .ok_or(Status::SYS_BUSY)?;
+    let _global = cx.module.lock(Mode::Shared)?;
     if cx.module.state() != SysState::InitDone {
         return Err(Status::SYS_LP_INIT_NOT_PENDING);
     }

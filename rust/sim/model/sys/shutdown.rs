@@ -25,11 +25,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     if args.rcx != u64::from(HANDOFF_VERSION) {
         return Err(Status::OPERAND_INVALID.with(Operand::RCX));
     }
-    let _global = cx
-        .module
-        .global_lock()
-        .acquire(Mode::Exclusive)
-        .ok_or(Status::SYS_BUSY)?;
+    let _global = cx.module.lock(Mode::Exclusive)?;
     cx.module.set_state(SysState::Shutdown);
     Ok(())
 }

@@ -16,11 +16,7 @@ use crate::{
 /// Takes over from the module that ran before. There never is one: loading a module is the P-SEAM
 /// loader's job, which the simulator does not have.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>) -> Completion {
-    let _global = cx
-        .module
-        .global_lock()
-        .acquire(Mode::Exclusive)
-        .ok_or(Status::SYS_BUSY)?;
+    let _global = cx.module.lock(Mode::Exclusive)?;
     if cx.module.state() != SysState::InitDone
         || cx.module.nr_lps() != u64::from(cx.p.config().nr_lps)
     {
