@@ -21,30 +21,38 @@ TEST_F(tdx, until_they_run_out)
 	ASSERT_LE(2, nr) TH_LOG("misc.capacity is to tell the number of KeyIDs");
 	ASSERT_GT(MAX_TDS, nr);
 
-	for (int round = 0; round < 2; round++) {
-		for (int i = 0; i < nr; i++) {
-			vm_create(_metadata, &vm[i]);
-			vm_init(_metadata, &vm[i]);
-		}
-		ASSERT_EQ(nr, sim_tds(td, MAX_TDS));
-		for (int i = 0; i < nr; i++)
-			for (int j = 0; j < i; j++) {
-				ASSERT_NE(td[i].hkid, td[j].hkid) TH_LOG("no KeyID is to serve two TDs");
-			}
-
-		vm_create(_metadata, &extra);
-		EXPECT_EQ(-1, vm_try_init(&extra, &hw_error)) TH_LOG("there is no KeyID for one TD more");
-		EXPECT_EQ(ENOSPC, errno);
-
-		/* One that ends makes room for one. */
-		vm_close(_metadata, &vm[nr / 2]);
-		EXPECT_EQ(0, vm_try_init(&extra, &hw_error)) TH_LOG("a freed KeyID is to be used again: %s", strerror(errno));
-		vm[nr / 2] = extra;
-
-		for (int i = 0; i < nr; i++)
-			vm_close(_metadata, &vm[i]);
-		ASSERT_EQ(0, sim_tds(td, MAX_TDS));
+	for (int i = 0; i < nr; i++) {
+		vm_create(_metadata, &vm[i]);
+		vm_init(_metadata, &vm[i]);
 	}
+	ASSERT_EQ(nr, sim_tds(td, MAX_TDS));
+	for (int i = 0; i < nr; i++) {
+		for (int j = 0; j < i; j++) {
+			ASSERT_NE(td[i].hkid, td[j].hkid) TH_LOG("no KeyID is to serve two TDs");
+		}
+	}
+
+	vm_create(_metadata, &extra);
+	EXPECT_EQ(-1, vm_try_init(&extra, &hw_error)) TH_LOG("there is no KeyID for one TD more");
+	EXPECT_EQ(ENOSPC, errno);
+
+	/* One that ends makes room for one. */
+	vm_close(_metadata, &vm[nr / 2]);
+	EXPECT_EQ(0, vm_try_init(&extra, &hw_error)) TH_LOG("a freed KeyID is to be used again: %s", strerror(errno));
+	vm[nr / 2] = extra;
+
+	for (int i = 0; i < nr; i++)
+		vm_close(_metadata, &vm[i]);
+	ASSERT_EQ(0, sim_tds(td, MAX_TDS));
+
+	/* All of them gone, there is room for more. */
+	for (int i = 0; i < 3; i++) {
+		vm_create(_metadata, &vm[i]);
+		vm_init(_metadata, &vm[i]);
+	}
+	ASSERT_EQ(3, sim_tds(td, MAX_TDS));
+	for (int i = 0; i < 3; i++)
+		vm_close(_metadata, &vm[i]);
 }
 
 /* Several TDs that live at once do not see each other's pages. */

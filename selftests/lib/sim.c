@@ -167,32 +167,28 @@ int sim_td_calls(__u64 since, __u64 tdr_pfn, struct sim_td_calls *calls)
 	return sim_for_each("log", count_td_call, &search);
 }
 
-struct status_search {
-	__u64 since, status;
+struct answer_count {
 	const char *leaf;
-	bool found;
+	__u32 class;
+	__u64 count;
 };
 
-static void find_status(const char *record, void *arg)
+static void count_answer(const char *record, void *arg)
 {
-	struct status_search *search = arg;
+	struct answer_count *answer = arg;
 	char leaf[32];
 
 	sim_text(record, "leaf", leaf, sizeof(leaf));
-	if (sim_number(record, "seq") < search->since || strcmp(leaf, search->leaf))
-		return;
-	search->status = sim_number(record, "status");
-	search->found = true;
+	if (!strcmp(leaf, answer->leaf) && sim_number(record, "status") >> 32 == answer->class)
+		answer->count += sim_number(record, "count");
 }
 
-int sim_last_status(__u64 since, const char *leaf, __u64 *status)
+__u64 sim_answers(const char *leaf, __u32 class)
 {
-	struct status_search search = { .since = since, .leaf = leaf };
+	struct answer_count answer = { .leaf = leaf, .class = class };
 
-	if (sim_for_each("log", find_status, &search) || !search.found)
-		return -1;
-	*status = search.status;
-	return 0;
+	sim_for_each("failures", count_answer, &answer);
+	return answer.count;
 }
 
 struct td_list {

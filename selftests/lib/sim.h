@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the simulated TDX module shows in debugfs. Its files have one record a line, words "key=value"; all of them are read from the
- * pages that the host donated, except `calls` and `log`, which the simulator writes down.
+ * pages that the host donated, except `calls`, `failures`, `tsc` and `log`, which the simulator writes down.
  */
 #ifndef SIM_H
 #define SIM_H
@@ -45,8 +45,8 @@ struct sim_td_calls {
 __u64 sim_log_next(void);
 int sim_td_calls(__u64 since, __u64 tdr_pfn, struct sim_td_calls *calls);
 
-/* The completion status of the last call of a leaf since sim_log_next() gave @since; -1 if there was none. */
-int sim_last_status(__u64 since, const char *leaf, __u64 *status);
+/* How often a leaf has answered with a status of this class (bits 63:32), other than success. */
+__u64 sim_answers(const char *leaf, __u32 class);
 
 /* TDs that exist, found by their roots in the PAMT. */
 struct sim_td {
