@@ -73,6 +73,7 @@ machine_mirror()
 {
 	local uri
 	type apt-get >/dev/null 2>&1 || return 0
+	# shellcheck disable=SC2016 # apt's own variable
 	while read -r uri; do
 		case $uri in
 		mirror+file:*) uri=$(grep -m 1 -Eo '^https?://[^[:space:]]+' "${uri#mirror+file:}") || continue ;;
@@ -80,7 +81,6 @@ machine_mirror()
 		case $uri in
 		http://*/debian|http://*/debian/|https://*/debian|https://*/debian/) printf '%s\n' "$uri"; return ;;
 		esac
-	# shellcheck disable=SC2016 # apt's own variable
 	done < <(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort -u)
 }
 

@@ -63,7 +63,7 @@ check_patches()
 
 check_shell()
 {
-	shell_files | LC_ALL=C sort -u | xargs -n 1 shellcheck --source-path=SCRIPTDIR
+	shell_files | LC_ALL=C sort -u | xargs shellcheck
 }
 
 check_python()

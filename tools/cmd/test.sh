@@ -19,7 +19,7 @@ count()
 cargo_test()
 {
 	cd "$TOP/host"
-	if [ -d $IN_VECTORS ] && [ -n "$(ls $IN_VECTORS)" ]; then
+	if [ -d "$IN_VECTORS" ] && [ -n "$(ls "$IN_VECTORS")" ]; then
 		export TDX_VECTORS=$IN_VECTORS
 	fi
 	export KERNEL_SRC CARGO_TARGET_DIR=$BUILD/cargo
