@@ -19,10 +19,10 @@ done
 mount -t tmpfs tmpfs "$ROOT/run"
 mount -t tmpfs tmpfs "$ROOT/tmp"
 mountpoint -q "$ROOT/dev/shm" || mount -t tmpfs tmpfs "$ROOT/dev/shm" || true
-bind "$TOP" $IN_SRC
-bind "$CACHE" $IN_CACHE
-[ -z "$LINUX" ] || bind "$LINUX" $IN_LINUX
-[ ! -d "$TOP/../shared/vectors" ] || bind "$TOP/../shared/vectors" $IN_VECTORS
+bind "$TOP" "$IN_SRC"
+bind "$CACHE" "$IN_CACHE"
+[ -z "$LINUX" ] || bind "$LINUX" "$IN_LINUX"
+[ ! -d "$TOP/../shared/vectors" ] || bind "$TOP/../shared/vectors" "$IN_VECTORS"
 
 # The machine's names, certificates and cargo configuration.
 cp -L /etc/resolv.conf /etc/hosts "$ROOT/etc/" 2>/dev/null || true

@@ -20,7 +20,7 @@ files()
 	for pattern in "$@"; do
 		names+=(-o -name "$pattern")
 	done
-	find "$TOP" \( -path "$BUILD" -o -path "$TOP/.git" -o -path "$TOP/host/target" \) -prune -o -type f \( "${names[@]:1}" \) -print
+	find "$TOP" \( -path "$BUILD" -o -path "$TOP/.git" -o -path "$TOP/host/target" \) -prune -o -type f ! -name '*.mod.c' \( "${names[@]:1}" \) -print
 }
 
 # Shell scripts by their first line or by their name.
