@@ -173,7 +173,7 @@ missing_options()
 # What of this checkout goes into the kernel.
 kernel_inputs()
 {
-	(cd "$TOP"; hash_files Kbuild Kconfig kernel.config rust patches)
+	(cd "$TOP"; hash_files Kbuild Kconfig kernel.config rust selftests/bench patches)
 }
 
 build_kernel()
