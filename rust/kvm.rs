@@ -9,7 +9,8 @@ use crate::{
         Gpa,
         Hkid,
         Level,
-        Pfn, //
+        Pfn,
+        Status, //
     },
     seamcall::kernel::TdxCore,
     sept::{
@@ -153,8 +154,9 @@ unsafe fn finish(
         Err(stop) => {
             // SAFETY: `res` is valid for writes.
             unsafe { res.write(report(&stop)) };
-            log(&subject(), &stop);
-            errno(&stop.why).to_errno()
+            let errno = errno(&stop.why);
+            log(&subject(), &stop, errno);
+            errno.to_errno()
         }
     }
 }
@@ -165,9 +167,10 @@ unsafe fn finish(
 fn errno(why: &Why) -> Error {
     match why {
         Why::Invalid | Why::NotConvertible => EINVAL,
-        Why::Refused(error) => (*error).into(),
-        // Not what the module says: KVM must not repeat the removal of a mapping that is gone.
-        Why::Mismatch(_) | Why::Lost(_) => EIO,
+        Why::Refused(error) if error.status.is(Status::OPERAND_BUSY) => EBUSY,
+        // Whatever the module says of memory that is lost: KVM must not repeat the removal of a mapping
+        // that is gone.
+        Why::Refused(_) | Why::Mismatch(_) | Why::Lost(_) => EIO,
     }
 }
 
@@ -191,10 +194,10 @@ extern "C" {
     fn tdx_sept_may_log() -> bool;
 }
 
+/// Logs why an operation stopped; what KVM may simply repeat, only on request.
 #[cold]
-fn log(subject: &Subject, stop: &Stop) {
-    let transient = matches!(stop.why, Why::Refused(error) if error.is_transient());
-    if transient && !crate::module_parameters::log_busy.value() {
+fn log(subject: &Subject, stop: &Stop, errno: Error) {
+    if errno == EBUSY && !crate::module_parameters::log_busy.value() {
         return;
     }
     // SAFETY: The function can be called at any time.

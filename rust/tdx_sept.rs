@@ -49,16 +49,20 @@ struct TdxSept {
 
 impl kernel::Module for TdxSept {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The function can be called at any time. What it returns never changes.
-        let Some(info) = (unsafe { bindings::tdx_get_sysinfo().as_ref() }) else {
+        // SAFETY: The function can be called at any time.
+        let info = unsafe { bindings::tdx_get_sysinfo() };
+        if info.is_null() {
             pr_err!("no TDX module is initialized\n");
             return Err(ENODEV);
-        };
+        }
+        // SAFETY: The structure is static. An update of the TDX module writes the version while all
+        // else stands still (tdx_module_run_update()), so it is copied and not borrowed.
+        let (features, version) = unsafe { ((*info).features, (*info).version) };
 
         // KVM's own code flushes the cache lines of each page that it gives away, whether the TDX
         // module asks for it or not, and needs the page in the direct map for that. No module is
         // known to ask, and this one does not flush.
-        if Features0::from_raw(info.features.tdx_features0)
+        if Features0::from_raw(features.tdx_features0)
             .clflush_before_alloc()
             .into_bool()
         {
@@ -71,9 +75,9 @@ impl kernel::Module for TdxSept {
         })?;
         pr_info!(
             "keeps the S-EPT of new TDs, TDX module {}.{}.{:02}\n",
-            info.version.major_version,
-            info.version.minor_version,
-            info.version.update_version
+            version.major_version,
+            version.minor_version,
+            version.update_version
         );
         Ok(Self {
             _registration: registration,

@@ -136,8 +136,10 @@ def count_tap(text, count):
 
 def count_suite(args):
     """Count one file and append to the totals."""
-    with open(args.file, encoding="utf-8", errors="replace") as file:
-        text = file.read().replace("\r", "")
+    text = ""
+    if os.path.exists(args.file):
+        with open(args.file, encoding="utf-8", errors="replace") as file:
+            text = file.read().replace("\r", "")
     count = Count()
     (count_cargo if args.kind == "cargo" else count_tap)(text, count)
     if count.number() == 0:

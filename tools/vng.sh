@@ -7,6 +7,10 @@ vng_command()
 {
 	# Emulated everywhere: a /dev/kvm that opens may still be one that QEMU cannot use, and seconds are all it would win.
 	VNG=(vng --run "$OUT/bzImage" --user root --memory 1G --cpus 2 --cwd / --append "tdx_sim_platform=32,32" --disable-kvm)
+	# With XSAVE and RDRAND, which TDX needs
+	VNG+=(--qemu-opts="-cpu max")
+	# What its init ends with; ours has no systemd.
+	[ -e /sbin/poweroff ] || ln -s /bin/busybox /sbin/poweroff
 
 	# virtme-ng looks for modules where those of a running kernel are.
 	mkdir -p /lib/modules

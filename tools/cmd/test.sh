@@ -52,9 +52,10 @@ make_all
 
 # KVM's tests take as long as the others together, and Bochs runs them on one CPU.
 kvm_suite >"$BUILD/kvm.out" 2>&1 &
+kvm=$!
 host_suite
 qemu_suite
-wait
+wait $kvm || die "the tests of KVM came to no result: see build/kvm.out"
 cat "$BUILD/kvm.out"
 
 took
