@@ -322,6 +322,35 @@ TEST_F(tdx, attributes)
 	vm_close(_metadata, &vm);
 }
 
+TEST_F(tdx, get_cpuid)
+{
+	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + MAX_CPUID * sizeof(cpuid->entries[0]));
+	const struct kvm_cpuid_entry2 *vendor;
+	struct test_vm vm;
+	__u32 nent;
+	int vcpu;
+
+	self->no_sept_calls = true;
+	vm_create(_metadata, &vm);
+	vm_init(_metadata, &vm);
+	vcpu = vm_add_vcpu(_metadata, &vm);
+	EXPECT_REFUSED(E2BIG, command(vcpu, KVM_TDX_GET_CPUID, 0, cpuid), "no room for CPUID entries");
+	nent = cpuid->nent;
+	EXPECT_LT(0, nent) TH_LOG("the room that is needed is to be told");
+	EXPECT_REFUSED(EFAULT, command(vcpu, KVM_TDX_GET_CPUID, 0, (void *)BAD_POINTER), "a bad pointer");
+	EXPECT_REFUSED(EINVAL, command(vm.vm, KVM_TDX_GET_CPUID, 0, cpuid), "a vCPU's command on the VM");
+
+	ASSERT_EQ(0, command(vcpu, KVM_TDX_GET_CPUID, 0, cpuid)) TH_LOG("the room that was told: %s", strerror(errno));
+	EXPECT_EQ(nent, cpuid->nent);
+	vendor = find_leaf(cpuid, 0);
+	ASSERT_NE(NULL, vendor);
+	EXPECT_EQ(0, memcmp("Genu", &vendor->ebx, sizeof(vendor->ebx)));
+
+	vm_finalize(_metadata, &vm);
+	EXPECT_REFUSED(EINVAL, command(vcpu, KVM_TDX_GET_CPUID, 0, cpuid), "GET_CPUID after FINALIZE");
+	vm_close(_metadata, &vm);
+}
+
 /* The TDX module finalises no TD without vCPUs; KVM takes that for a bug of its own and kills the VM. */
 TEST_F(tdx, finalize_without_vcpu)
 {
