@@ -114,6 +114,7 @@ static struct kretprobe sept_probe = {
 
 static struct kretprobe empty_probe = {
 	.kp.symbol_name	= "tdx_sept_bench_empty",
+	.kp.flags	= KPROBE_FLAG_DISABLED,
 	.entry_handler	= empty_entry,
 	.handler	= empty_return,
 	.data_size	= sizeof(struct call),
@@ -143,9 +144,13 @@ static int begin_cycles(void)
 	ret = enable_kretprobe(&sept_probe);
 	if (ret)
 		return ret;
+	/* Armed anew each time: Bochs has been seen to pass by a probe that was armed before a module was loaded. */
+	ret = enable_kretprobe(&empty_probe);
+	if (ret)
+		return ret;
 	for (int i = 0; i < NR_EMPTY; i++)
 		tdx_sept_bench_empty(NULL, 0, 0, 0, PG_LEVEL_4K);
-	return 0;
+	return disable_kretprobe(&empty_probe);
 }
 
 static int begin_kicks(void)
