@@ -23,7 +23,7 @@ get_rights()
 		exit
 	elif type sudo >/dev/null 2>&1; then
 		sudo env TDX_SEPT_CACHE="$CACHE" LINUX="${LINUX-}" MACHINE="${MACHINE-}" BACKEND="${BACKEND-}" \
-			DEBIAN_MIRROR="${DEBIAN_MIRROR-}" HOME="$HOME" TERM="${TERM-}" "$0" "$@"
+			TESTS="${TESTS-}" DEBIAN_MIRROR="${DEBIAN_MIRROR-}" HOME="$HOME" TERM="${TERM-}" "$0" "$@"
 		exit
 	fi
 	die "no privilege: run make as root, install sudo, or give $(id -un) subuids (/etc/subuid, /etc/subgid) and install" \
