@@ -25,11 +25,13 @@ pub use addr::{
     Gpa,
     GpaWord,
     Hkid,
+    HostPa,
     KeyedPfn,
     Pfn, //
 };
 pub use args::Args;
 pub use leaf::{
+    Interrupted,
     Leaf,
     Rax, //
 };

@@ -178,7 +178,7 @@ fn errno(why: &Why) -> Error {
 fn report(stop: &Stop) -> bindings::tdx_sept_result {
     let (status, entry, level_state) = match stop.why {
         Why::Invalid | Why::NotConvertible => (0, 0, 0),
-        Why::Mismatch(removed) => (0, removed, 0),
+        Why::Mismatch(removed) => (0, removed.pa(), 0),
         Why::Refused(error) | Why::Lost(error) => (error.status.raw(), error.rcx, error.rdx),
     };
     bindings::tdx_sept_result {

@@ -7,7 +7,7 @@
 //! | status | rule |
 //! |---|---|
 //! | RND_NO_ENTROPY | same call again, at most [`NO_ENTROPY_TRIES`] times |
-//! | INTERRUPTED_RESUMABLE | resumed until done, at most [`RESUME_LIMIT`] times |
+//! | INTERRUPTED_RESUMABLE | resumed as [`Leaf::interrupted`] says, at most [`RESUME_LIMIT`] times |
 //! | INTERRUPTED_RESTARTABLE | same call again, at most [`RESTART_LIMIT`] times |
 //! | OPERAND_BUSY and other locks | returned: only the caller knows who holds the lock |
 //!
@@ -20,6 +20,7 @@ pub mod kernel;
 use crate::abi::{
     sept::Info,
     Args,
+    Interrupted,
     Leaf,
     Level,
     Operand,
@@ -61,6 +62,19 @@ pub trait Seamcall {
     unsafe fn call(&self, rax: Rax, args: &mut Args) -> Status;
 }
 
+/// A TDX module whose vCPUs can be entered.
+///
+/// TDH.VP.ENTER differs from all other leaves in that registers which no other leaf touches come
+/// back with what the guest left in them. A way down that does not save them must not offer it.
+pub trait EnterTd: Seamcall {
+    /// Calls TDH.VP.ENTER once, with all registers of `args` as input and output.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Seamcall::call`].
+    unsafe fn enter(&self, args: &mut Args) -> Status;
+}
+
 impl<T: Seamcall + ?Sized> Seamcall for &T {
     #[inline]
     unsafe fn call(&self, rax: Rax, args: &mut Args) -> Status {
@@ -95,17 +109,6 @@ impl Error {
                 | Status::PREVIOUS_TLB_EPOCH_BUSY
                 | Status::SYS_BUSY
         )
-    }
-
-    /// Returns whether the same call may succeed later without anybody having done wrong.
-    pub fn is_transient(&self) -> bool {
-        self.is_busy()
-            || matches!(
-                self.status.class(),
-                Status::RND_NO_ENTROPY
-                    | Status::INTERRUPTED_RESUMABLE
-                    | Status::INTERRUPTED_RESTARTABLE
-            )
     }
 
     /// Returns the S-EPT entry that the call stumbled over, as far as the TDX module shows it, with
@@ -148,9 +151,18 @@ impl fmt::Display for Error {
     }
 }
 
+/// What a call that has another answer than success came to, with the registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Plain success.
+    Success(Args),
+    /// The other answer.
+    Other(Args),
+}
+
 /// A leaf function in one of its interface versions, on one TDX module.
 ///
-/// The methods differ in which of the module's answers they take for an end of the call.
+/// The methods differ in which of the module's answers they take for success.
 pub(crate) struct Call<'a, S: ?Sized> {
     seam: &'a S,
     leaf: Leaf,
@@ -174,23 +186,71 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
         }
     }
 
-    /// Calls until the status is none that asks for the same call again.
+    /// Calls once, and repeats nothing.
     ///
     /// # Safety
     ///
     /// As for [`Seamcall::call`].
     #[inline(always)]
-    unsafe fn repeat(&self, inputs: Args, again: Status, limit: u32) -> (Status, Args) {
-        let mut tries = 1;
+    unsafe fn once(&self, inputs: Args) -> (Status, Args) {
+        let mut args = inputs;
+        // SAFETY: The caller keeps the promises of `Seamcall::call`.
+        let status = unsafe { self.seam.call(Rax::new(self.leaf, self.version), &mut args) };
+        (status, args)
+    }
+
+    /// Calls until the status is none that asks for another call.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Seamcall::call`].
+    #[inline(always)]
+    unsafe fn settle(&self, inputs: Args) -> (Status, Args) {
+        // SAFETY: As for this function.
+        let (status, args) = unsafe { self.once(inputs) };
+        if status.is_success() {
+            (status, args)
+        } else {
+            // SAFETY: As for this function.
+            unsafe { self.again(inputs, status, args) }
+        }
+    }
+
+    /// Goes on after a call that did not succeed at once.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Seamcall::call`].
+    #[cold]
+    unsafe fn again(&self, inputs: Args, status: Status, args: Args) -> (Status, Args) {
+        let interrupted = self.leaf.interrupted();
+        let (mut inputs, mut status, mut args) = (inputs, status, args);
+        let (mut no_entropy, mut restarts, mut resumes) = (1, 1, 1);
         loop {
-            // A failed attempt may have changed the registers.
-            let mut args = inputs;
-            // SAFETY: The caller keeps the promises of `Seamcall::call`.
-            let status = unsafe { self.seam.call(Rax::new(self.leaf, self.version), &mut args) };
-            if status != again || tries >= limit {
+            // A failed attempt may have changed the registers: each begins with its inputs.
+            let (tries, limit) = match (status, interrupted) {
+                (Status::RND_NO_ENTROPY, _) => (&mut no_entropy, NO_ENTROPY_TRIES),
+                (Status::INTERRUPTED_RESTARTABLE, Interrupted::Restart) => {
+                    (&mut restarts, RESTART_LIMIT)
+                }
+                (Status::INTERRUPTED_RESUMABLE, Interrupted::ResumeFlag) => {
+                    inputs.rcx = 1;
+                    (&mut resumes, RESUME_LIMIT)
+                }
+                (Status::INTERRUPTED_RESUMABLE, Interrupted::ResumeOutputs) => {
+                    inputs = args;
+                    (&mut resumes, RESUME_LIMIT)
+                }
+                _ => return (status, args),
+            };
+            if *tries >= limit {
                 return (status, args);
             }
-            tries += 1;
+            *tries += 1;
+            // SAFETY: As for this function. What a call has taken is not given again: its outputs
+            // name the rest.
+            let next = unsafe { self.once(inputs) };
+            (status, args) = next;
         }
     }
 
@@ -198,7 +258,7 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
     ///
     /// # Errors
     ///
-    /// Every other status.
+    /// Every other status, those of interrupts and of missing entropy if the tries are used up.
     ///
     /// # Safety
     ///
@@ -206,8 +266,7 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
     #[inline(always)]
     pub(crate) unsafe fn run(&self, inputs: Args) -> Result<Args> {
         // SAFETY: As for this function.
-        let (status, args) =
-            unsafe { self.repeat(inputs, Status::RND_NO_ENTROPY, NO_ENTROPY_TRIES) };
+        let (status, args) = unsafe { self.settle(inputs) };
         if status.is_success() {
             Ok(args)
         } else {
@@ -215,7 +274,7 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
         }
     }
 
-    /// Calls, and takes `other` for an answer too. Returns whether it was plain success.
+    /// Calls, and takes `other` for an answer too.
     ///
     /// # Errors
     ///
@@ -225,64 +284,13 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
     ///
     /// As for [`Seamcall::call`].
     #[inline(always)]
-    pub(crate) unsafe fn run_or(&self, inputs: Args, other: Status) -> Result<bool> {
+    pub(crate) unsafe fn run_or(&self, inputs: Args, other: Status) -> Result<Answer> {
         // SAFETY: As for this function.
-        match unsafe { self.run(inputs) } {
-            Ok(_) => Ok(true),
-            Err(error) if error.status.is(other) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Calls a leaf that starts over when it is interrupted.
-    ///
-    /// # Errors
-    ///
-    /// Every status but success. INTERRUPTED_RESTARTABLE if every attempt was interrupted.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Seamcall::call`].
-    pub(crate) unsafe fn run_restarting(&self, inputs: Args) -> Result<Args> {
-        // SAFETY: As for this function.
-        let (status, args) =
-            unsafe { self.repeat(inputs, Status::INTERRUPTED_RESTARTABLE, RESTART_LIMIT) };
-        if status.is_success() {
-            Ok(args)
-        } else {
-            Err(self.error(status, &args))
-        }
-    }
-
-    /// Calls a leaf that keeps its progress when it is interrupted: first with `start`, then with
-    /// `resume`. Takes `other` for an answer too, and returns whether it was plain success.
-    ///
-    /// # Errors
-    ///
-    /// Every status that is neither success nor `other`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Seamcall::call`], with both inputs.
-    pub(crate) unsafe fn run_resuming(
-        &self,
-        start: Args,
-        resume: Args,
-        other: Status,
-    ) -> Result<bool> {
-        let mut inputs = start;
-        let mut tries = 1;
-        loop {
-            // SAFETY: As for this function.
-            match unsafe { self.run_or(inputs, other) } {
-                Err(error)
-                    if error.status.is(Status::INTERRUPTED_RESUMABLE) && tries < RESUME_LIMIT =>
-                {
-                    inputs = resume;
-                    tries += 1;
-                }
-                result => return result,
-            }
+        let settled = unsafe { self.settle(inputs) };
+        match settled {
+            (Status::SUCCESS, args) => Ok(Answer::Success(args)),
+            (status, args) if status.is(other) => Ok(Answer::Other(args)),
+            (status, args) => Err(self.error(status, &args)),
         }
     }
 

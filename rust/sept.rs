@@ -143,9 +143,9 @@ pub enum Why {
     NotConvertible,
     /// The TDX module refused the mapping; it is as it was before.
     Refused(seamcall::Error),
-    /// The TDX module unmapped other memory than the caller named; its physical address. The
+    /// The TDX module unmapped other memory than the caller named: this. The
     /// mapping is gone, and neither memory was made fit for use.
-    Mismatch(u64),
+    Mismatch(Pfn),
     /// The mapping is gone, but its memory could not be made fit for use and is lost to the host.
     Lost(seamcall::Error),
 }
@@ -165,7 +165,7 @@ impl fmt::Display for Stop {
             Why::Invalid => f.write_str("invalid argument")?,
             Why::NotConvertible => f.write_str("not memory that TDX can convert")?,
             Why::Refused(error) => write!(f, "refused, {error}")?,
-            Why::Mismatch(removed) => write!(f, "unmapped {removed:#x} instead")?,
+            Why::Mismatch(removed) => write!(f, "unmapped PFN {:#x} instead", removed.get())?,
             Why::Lost(error) => write!(f, "memory lost, {error}")?,
         }
         if self.done > 0 {

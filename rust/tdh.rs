@@ -16,9 +16,12 @@
 //! [`seamcall`](crate::seamcall). A function that gives a page to the TDX module is unsafe: nobody
 //! may access the page until it has come back.
 
+mod field;
 pub mod mem;
 pub mod mng;
 pub mod mr;
 pub mod phymem;
 pub mod sys;
 pub mod vp;
+
+pub use field::Field;

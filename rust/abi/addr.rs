@@ -56,6 +56,13 @@ impl Pfn {
         }
     }
 
+    /// Returns the frame named in bits 51:12 of a word.
+    #[inline]
+    pub const fn containing(word: u64) -> Self {
+        // INVARIANT: The mask leaves 40 bits.
+        Self((word >> PAGE_SHIFT) & ((1 << PFN_BITS) - 1))
+    }
+
     /// Returns the frame number.
     #[inline]
     pub const fn get(self) -> u64 {
@@ -81,6 +88,42 @@ impl Pfn {
     #[inline]
     pub const fn is_aligned_to(self, level: Level) -> bool {
         self.0 & (level.pages() - 1) == 0
+    }
+}
+
+/// Physical address of memory of the host that the TDX module reads or writes, in units of `ALIGN`
+/// bytes, a power of two.
+///
+/// # Invariants
+///
+/// The address is aligned to `ALIGN` and below 2^52.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostPa<const ALIGN: u64>(u64);
+
+impl<const ALIGN: u64> HostPa<ALIGN> {
+    /// Creates an address, if it is aligned and below 2^52.
+    #[inline]
+    pub const fn new(pa: u64) -> Option<Self> {
+        if pa & (ALIGN - 1) == 0 && pa >> PA_WIDTH == 0 {
+            // INVARIANT: Just checked.
+            Some(Self(pa))
+        } else {
+            None
+        }
+    }
+
+    /// Returns the address where a page begins.
+    #[inline]
+    pub const fn page(page: Pfn) -> Self {
+        const { assert!(ALIGN <= PAGE_SIZE) };
+        // INVARIANT: The address of a page is aligned to 4 KiB and below 2^52.
+        Self(page.pa())
+    }
+
+    /// Returns the address.
+    #[inline]
+    pub const fn get(self) -> u64 {
+        self.0
     }
 }
 

@@ -45,8 +45,22 @@ impl From<Leaf> for Rax {
     }
 }
 
+/// How to go on with a call that an interrupt has ended. TDX ABI: "Interruptible leaves".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupted {
+    /// The leaf runs to completion.
+    Never,
+    /// INTERRUPTED_RESTARTABLE: from the start, with the same operands; no progress was kept.
+    Restart,
+    /// INTERRUPTED_RESUMABLE: the module has kept the progress; the same call with RCX set to 1.
+    ResumeFlag,
+    /// INTERRUPTED_RESUMABLE: what is left to do is in the registers that the module returned.
+    ResumeOutputs,
+}
+
 macro_rules! leaves {
-    ($($variant:ident = $number:literal, $name:literal, $version:literal, $v1_5_01:expr;)*) => {
+    ($($variant:ident = $number:literal, $name:literal, $version:literal, $v1_5_01:expr,
+        $interrupted:ident;)*) => {
         /// A host-side leaf function of the TDX module.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u16)]
@@ -90,81 +104,89 @@ macro_rules! leaves {
                     $(Self::$variant => $v1_5_01,)*
                 }
             }
+
+            /// Returns how to go on after an interrupt ended a call.
+            #[inline]
+            pub const fn interrupted(self) -> Interrupted {
+                match self {
+                    $(Self::$variant => Interrupted::$interrupted,)*
+                }
+            }
         }
     };
 }
 
-// Leaf = number, name, highest version, highest version of module 1.5.01.
+// Leaf = number, name, highest version, highest version of module 1.5.01, what an interrupt does.
 leaves! {
-    VpEnter = 0, "TDH.VP.ENTER", 0, Some(0);
-    MngAddcx = 1, "TDH.MNG.ADDCX", 0, Some(0);
-    MemPageAdd = 2, "TDH.MEM.PAGE.ADD", 0, Some(0);
-    MemSeptAdd = 3, "TDH.MEM.SEPT.ADD", 1, Some(1);
-    VpAddcx = 4, "TDH.VP.ADDCX", 0, Some(0);
-    MemPageRelocate = 5, "TDH.MEM.PAGE.RELOCATE", 0, Some(0);
-    MemPageAug = 6, "TDH.MEM.PAGE.AUG", 0, Some(0);
-    MemRangeBlock = 7, "TDH.MEM.RANGE.BLOCK", 0, Some(0);
-    MngKeyConfig = 8, "TDH.MNG.KEY.CONFIG", 0, Some(0);
-    MngCreate = 9, "TDH.MNG.CREATE", 0, Some(0);
-    VpCreate = 10, "TDH.VP.CREATE", 0, Some(0);
-    MngRd = 11, "TDH.MNG.RD", 1, Some(1);
-    MemRd = 12, "TDH.MEM.RD", 0, Some(0);
-    MngWr = 13, "TDH.MNG.WR", 0, Some(0);
-    MemWr = 14, "TDH.MEM.WR", 0, Some(0);
-    MemPageDemote = 15, "TDH.MEM.PAGE.DEMOTE", 0, Some(0);
-    MrExtend = 16, "TDH.MR.EXTEND", 0, Some(0);
-    MrFinalize = 17, "TDH.MR.FINALIZE", 0, Some(0);
-    VpFlush = 18, "TDH.VP.FLUSH", 0, Some(0);
-    MngVpflushdone = 19, "TDH.MNG.VPFLUSHDONE", 0, Some(0);
-    MngKeyFreeid = 20, "TDH.MNG.KEY.FREEID", 0, Some(0);
-    MngInit = 21, "TDH.MNG.INIT", 0, Some(0);
-    VpInit = 22, "TDH.VP.INIT", 1, Some(0);
-    MemPagePromote = 23, "TDH.MEM.PAGE.PROMOTE", 1, Some(1);
-    PhymemPageRdmd = 24, "TDH.PHYMEM.PAGE.RDMD", 0, Some(0);
-    MemSeptRd = 25, "TDH.MEM.SEPT.RD", 0, Some(0);
-    VpRd = 26, "TDH.VP.RD", 1, Some(1);
-    MngKeyReclaimid = 27, "TDH.MNG.KEY.RECLAIMID", 0, Some(0);
-    PhymemPageReclaim = 28, "TDH.PHYMEM.PAGE.RECLAIM", 0, Some(0);
-    MemPageRemove = 29, "TDH.MEM.PAGE.REMOVE", 0, Some(0);
-    MemSeptRemove = 30, "TDH.MEM.SEPT.REMOVE", 1, Some(1);
-    SysKeyConfig = 31, "TDH.SYS.KEY.CONFIG", 0, Some(0);
-    SysInfo = 32, "TDH.SYS.INFO", 0, Some(0);
-    SysInit = 33, "TDH.SYS.INIT", 0, Some(0);
-    SysRd = 34, "TDH.SYS.RD", 0, Some(0);
-    SysLpInit = 35, "TDH.SYS.LP.INIT", 0, Some(0);
-    SysTdmrInit = 36, "TDH.SYS.TDMR.INIT", 0, Some(0);
-    SysRdall = 37, "TDH.SYS.RDALL", 0, Some(0);
-    MemTrack = 38, "TDH.MEM.TRACK", 0, Some(0);
-    MemRangeUnblock = 39, "TDH.MEM.RANGE.UNBLOCK", 0, Some(0);
-    PhymemCacheWb = 40, "TDH.PHYMEM.CACHE.WB", 0, Some(0);
-    PhymemPageWbinvd = 41, "TDH.PHYMEM.PAGE.WBINVD", 0, Some(0);
-    VpWr = 43, "TDH.VP.WR", 0, Some(0);
-    SysLpShutdown = 44, "TDH.SYS.LP.SHUTDOWN", 0, Some(0);
-    SysConfig = 45, "TDH.SYS.CONFIG", 0, Some(0);
-    ServtdBind = 48, "TDH.SERVTD.BIND", 0, Some(0);
-    ServtdPrebind = 49, "TDH.SERVTD.PREBIND", 0, Some(0);
-    SysShutdown = 52, "TDH.SYS.SHUTDOWN", 0, Some(0);
-    SysUpdate = 53, "TDH.SYS.UPDATE", 0, Some(0);
-    ExportAbort = 64, "TDH.EXPORT.ABORT", 0, Some(0);
-    ExportBlockw = 65, "TDH.EXPORT.BLOCKW", 0, Some(0);
-    ExportRestore = 66, "TDH.EXPORT.RESTORE", 0, Some(0);
-    ExportMem = 68, "TDH.EXPORT.MEM", 0, Some(0);
-    SysDisable = 69, "TDH.SYS.DISABLE", 0, None;
-    ExportPause = 70, "TDH.EXPORT.PAUSE", 0, Some(0);
-    ExportTrack = 71, "TDH.EXPORT.TRACK", 0, Some(0);
-    ExportStateImmutable = 72, "TDH.EXPORT.STATE.IMMUTABLE", 0, Some(0);
-    ExportStateTd = 73, "TDH.EXPORT.STATE.TD", 0, Some(0);
-    ExportStateVp = 74, "TDH.EXPORT.STATE.VP", 0, Some(0);
-    ExportUnblockw = 75, "TDH.EXPORT.UNBLOCKW", 0, Some(0);
-    ImportAbort = 80, "TDH.IMPORT.ABORT", 0, Some(0);
-    ImportEnd = 81, "TDH.IMPORT.END", 0, Some(0);
-    ImportCommit = 82, "TDH.IMPORT.COMMIT", 0, Some(0);
-    ImportMem = 83, "TDH.IMPORT.MEM", 0, Some(0);
-    ImportTrack = 84, "TDH.IMPORT.TRACK", 0, Some(0);
-    ImportStateImmutable = 85, "TDH.IMPORT.STATE.IMMUTABLE", 0, Some(0);
-    ImportStateTd = 86, "TDH.IMPORT.STATE.TD", 0, Some(0);
-    ImportStateVp = 87, "TDH.IMPORT.STATE.VP", 0, Some(0);
-    MigStreamCreate = 96, "TDH.MIG.STREAM.CREATE", 0, Some(0);
+    VpEnter = 0, "TDH.VP.ENTER", 0, Some(0), Never;
+    MngAddcx = 1, "TDH.MNG.ADDCX", 0, Some(0), Never;
+    MemPageAdd = 2, "TDH.MEM.PAGE.ADD", 0, Some(0), Never;
+    MemSeptAdd = 3, "TDH.MEM.SEPT.ADD", 1, Some(1), ResumeOutputs;
+    VpAddcx = 4, "TDH.VP.ADDCX", 0, Some(0), Never;
+    MemPageRelocate = 5, "TDH.MEM.PAGE.RELOCATE", 0, Some(0), Never;
+    MemPageAug = 6, "TDH.MEM.PAGE.AUG", 0, Some(0), Never;
+    MemRangeBlock = 7, "TDH.MEM.RANGE.BLOCK", 0, Some(0), Never;
+    MngKeyConfig = 8, "TDH.MNG.KEY.CONFIG", 0, Some(0), Never;
+    MngCreate = 9, "TDH.MNG.CREATE", 0, Some(0), Never;
+    VpCreate = 10, "TDH.VP.CREATE", 0, Some(0), Never;
+    MngRd = 11, "TDH.MNG.RD", 1, Some(1), Never;
+    MemRd = 12, "TDH.MEM.RD", 0, Some(0), Never;
+    MngWr = 13, "TDH.MNG.WR", 0, Some(0), Never;
+    MemWr = 14, "TDH.MEM.WR", 0, Some(0), Never;
+    MemPageDemote = 15, "TDH.MEM.PAGE.DEMOTE", 0, Some(0), Restart;
+    MrExtend = 16, "TDH.MR.EXTEND", 0, Some(0), Never;
+    MrFinalize = 17, "TDH.MR.FINALIZE", 0, Some(0), Never;
+    VpFlush = 18, "TDH.VP.FLUSH", 0, Some(0), Never;
+    MngVpflushdone = 19, "TDH.MNG.VPFLUSHDONE", 0, Some(0), Never;
+    MngKeyFreeid = 20, "TDH.MNG.KEY.FREEID", 0, Some(0), Never;
+    MngInit = 21, "TDH.MNG.INIT", 0, Some(0), Never;
+    VpInit = 22, "TDH.VP.INIT", 1, Some(0), Never;
+    MemPagePromote = 23, "TDH.MEM.PAGE.PROMOTE", 1, Some(1), Restart;
+    PhymemPageRdmd = 24, "TDH.PHYMEM.PAGE.RDMD", 0, Some(0), Never;
+    MemSeptRd = 25, "TDH.MEM.SEPT.RD", 0, Some(0), Never;
+    VpRd = 26, "TDH.VP.RD", 1, Some(1), Never;
+    MngKeyReclaimid = 27, "TDH.MNG.KEY.RECLAIMID", 0, Some(0), Never;
+    PhymemPageReclaim = 28, "TDH.PHYMEM.PAGE.RECLAIM", 0, Some(0), Never;
+    MemPageRemove = 29, "TDH.MEM.PAGE.REMOVE", 0, Some(0), Never;
+    MemSeptRemove = 30, "TDH.MEM.SEPT.REMOVE", 1, Some(1), Never;
+    SysKeyConfig = 31, "TDH.SYS.KEY.CONFIG", 0, Some(0), Never;
+    SysInfo = 32, "TDH.SYS.INFO", 0, Some(0), Never;
+    SysInit = 33, "TDH.SYS.INIT", 0, Some(0), Never;
+    SysRd = 34, "TDH.SYS.RD", 0, Some(0), Never;
+    SysLpInit = 35, "TDH.SYS.LP.INIT", 0, Some(0), Never;
+    SysTdmrInit = 36, "TDH.SYS.TDMR.INIT", 0, Some(0), Never;
+    SysRdall = 37, "TDH.SYS.RDALL", 0, Some(0), Never;
+    MemTrack = 38, "TDH.MEM.TRACK", 0, Some(0), Never;
+    MemRangeUnblock = 39, "TDH.MEM.RANGE.UNBLOCK", 0, Some(0), Never;
+    PhymemCacheWb = 40, "TDH.PHYMEM.CACHE.WB", 0, Some(0), ResumeFlag;
+    PhymemPageWbinvd = 41, "TDH.PHYMEM.PAGE.WBINVD", 0, Some(0), Never;
+    VpWr = 43, "TDH.VP.WR", 0, Some(0), Never;
+    SysLpShutdown = 44, "TDH.SYS.LP.SHUTDOWN", 0, Some(0), Never;
+    SysConfig = 45, "TDH.SYS.CONFIG", 0, Some(0), Never;
+    ServtdBind = 48, "TDH.SERVTD.BIND", 0, Some(0), Never;
+    ServtdPrebind = 49, "TDH.SERVTD.PREBIND", 0, Some(0), Never;
+    SysShutdown = 52, "TDH.SYS.SHUTDOWN", 0, Some(0), Never;
+    SysUpdate = 53, "TDH.SYS.UPDATE", 0, Some(0), Never;
+    ExportAbort = 64, "TDH.EXPORT.ABORT", 0, Some(0), Never;
+    ExportBlockw = 65, "TDH.EXPORT.BLOCKW", 0, Some(0), Never;
+    ExportRestore = 66, "TDH.EXPORT.RESTORE", 0, Some(0), Never;
+    ExportMem = 68, "TDH.EXPORT.MEM", 0, Some(0), Never;
+    SysDisable = 69, "TDH.SYS.DISABLE", 0, None, ResumeOutputs;
+    ExportPause = 70, "TDH.EXPORT.PAUSE", 0, Some(0), Never;
+    ExportTrack = 71, "TDH.EXPORT.TRACK", 0, Some(0), Never;
+    ExportStateImmutable = 72, "TDH.EXPORT.STATE.IMMUTABLE", 0, Some(0), Never;
+    ExportStateTd = 73, "TDH.EXPORT.STATE.TD", 0, Some(0), Never;
+    ExportStateVp = 74, "TDH.EXPORT.STATE.VP", 0, Some(0), Never;
+    ExportUnblockw = 75, "TDH.EXPORT.UNBLOCKW", 0, Some(0), Never;
+    ImportAbort = 80, "TDH.IMPORT.ABORT", 0, Some(0), Never;
+    ImportEnd = 81, "TDH.IMPORT.END", 0, Some(0), Never;
+    ImportCommit = 82, "TDH.IMPORT.COMMIT", 0, Some(0), Never;
+    ImportMem = 83, "TDH.IMPORT.MEM", 0, Some(0), Never;
+    ImportTrack = 84, "TDH.IMPORT.TRACK", 0, Some(0), Never;
+    ImportStateImmutable = 85, "TDH.IMPORT.STATE.IMMUTABLE", 0, Some(0), Never;
+    ImportStateTd = 86, "TDH.IMPORT.STATE.TD", 0, Some(0), Never;
+    ImportStateVp = 87, "TDH.IMPORT.STATE.VP", 0, Some(0), Never;
+    MigStreamCreate = 96, "TDH.MIG.STREAM.CREATE", 0, Some(0), Never;
 }
 
 impl Leaf {

@@ -454,6 +454,12 @@ impl Status {
         self.0 & Self::SOFTWARE == Self::SOFTWARE
     }
 
+    /// Returns whether this is what TDH.VP.ENTER says when a guest has exited: bits 31:0 are the VMX
+    /// exit reason then.
+    pub const fn has_exit_reason(self) -> bool {
+        self.is(Self::SUCCESS) || matches!(self.detail_kind(), Detail::ExitReason)
+    }
+
     /// Returns bits 31:0.
     #[inline]
     pub const fn detail(self) -> u32 {

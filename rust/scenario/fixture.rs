@@ -17,6 +17,7 @@ use crate::{
         Gpa,
         GpaWord,
         Hkid,
+        HostPa,
         KeyedPfn,
         Level,
         PageType,
@@ -197,7 +198,7 @@ impl<'a, B: Bench> TestTd<'a, B> {
         );
         let page = bench.alloc().ok_or(Fault::Resources)?;
         bench.write(page, params.words());
-        let initialised = tdh::mng::init(bench, tdr, page.pa());
+        let initialised = tdh::mng::init(bench, tdr, HostPa::page(page));
         bench.free(page);
         initialised?;
         Ok(td)
@@ -232,6 +233,11 @@ impl<'a, B: Bench> TestTd<'a, B> {
         tdh::vp::init(self.bench, tdvpr, 0, 0)?;
         self.vcpu = Some(tdvpr);
         Ok(())
+    }
+
+    /// Returns the root page of the vCPU.
+    pub fn vcpu(&self) -> Option<Pfn> {
+        self.vcpu
     }
 
     /// Links table pages from the root down to the one that maps 4 KiB pages at `gpa`.

@@ -75,7 +75,7 @@ fn no_entropy_is_retried_with_the_same_inputs() {
 fn no_entropy_is_bounded() {
     let script = Script::new(&[Status::RND_NO_ENTROPY]);
     let error = run(&script).unwrap_err();
-    assert!(error.is_transient() && !error.is_busy());
+    assert!(error.status == Status::RND_NO_ENTROPY && !error.is_busy());
     assert_eq!(script.count(), NO_ENTROPY_TRIES as usize);
 }
 
@@ -94,7 +94,7 @@ fn unexpected_information_is_no_success() {
     let done = unsafe {
         Call::new(&script, Leaf::MemRangeBlock).run_or(INPUTS, Status::GPA_RANGE_ALREADY_BLOCKED)
     };
-    assert_eq!(done, Ok(false));
+    assert!(matches!(done, Ok(Answer::Other(_))));
 }
 
 #[test]
@@ -104,29 +104,50 @@ fn interrupted_calls_are_resumed() {
         interrupted,
         Status::RND_NO_ENTROPY,
         interrupted,
-        Status::SUCCESS,
+        Status::NO_HKID_READY_TO_WBCACHE,
     ]);
-    let resume = Args { rcx: 1, ..INPUTS };
     // SAFETY: A script takes no pages.
     let done = unsafe {
-        Call::new(&script, Leaf::PhymemCacheWb).run_resuming(
-            INPUTS,
-            resume,
-            Status::NO_HKID_READY_TO_WBCACHE,
-        )
+        Call::new(&script, Leaf::PhymemCacheWb).run_or(INPUTS, Status::NO_HKID_READY_TO_WBCACHE)
     };
-    assert_eq!(done, Ok(true));
+    assert!(matches!(done, Ok(Answer::Other(_))));
     let rcx: Vec<u64> = script.calls.borrow().iter().map(|(_, a)| a.rcx).collect();
     assert_eq!(rcx, [INPUTS.rcx, 1, 1, 1]);
 }
 
 #[test]
-fn restarts_are_bounded() {
-    let script = Script::new(&[Status::INTERRUPTED_RESTARTABLE]);
+fn what_is_left_is_in_the_outputs() {
+    let script = Script::new(&[Status::INTERRUPTED_RESUMABLE, Status::SUCCESS]);
     // SAFETY: A script takes no pages.
-    let result = unsafe { Call::new(&script, Leaf::MemPageDemote).run_restarting(INPUTS) };
-    assert!(result.unwrap_err().is_transient());
-    assert_eq!(script.count(), RESTART_LIMIT as usize);
+    let done = unsafe { Call::versioned(&script, Leaf::MemSeptAdd, 1).run(INPUTS) };
+    assert!(done.is_ok());
+    let rcx: Vec<u64> = script.calls.borrow().iter().map(|(_, a)| a.rcx).collect();
+    // The script clears RCX.
+    assert_eq!(rcx, [INPUTS.rcx, 0]);
+}
+
+#[test]
+fn repetitions_are_bounded() {
+    for (leaf, status, limit) in [
+        (
+            Leaf::MemPageDemote,
+            Status::INTERRUPTED_RESTARTABLE,
+            RESTART_LIMIT,
+        ),
+        (
+            Leaf::PhymemCacheWb,
+            Status::INTERRUPTED_RESUMABLE,
+            RESUME_LIMIT,
+        ),
+        // A leaf that is never interrupted, by the table.
+        (Leaf::MemPageAug, Status::INTERRUPTED_RESTARTABLE, 1),
+    ] {
+        let script = Script::new(&[status]);
+        // SAFETY: A script takes no pages.
+        let error = unsafe { Call::new(&script, leaf).run(INPUTS) }.unwrap_err();
+        assert_eq!((error.leaf, error.status), (leaf, status));
+        assert_eq!(script.count(), limit as usize);
+    }
 }
 
 fn failed(leaf: Leaf, status: Status, rcx: u64, rdx: u64) -> Error {

@@ -70,7 +70,7 @@ pub fn remove<M: Machine>(machine: &M, td: &Td, range: &Range, first: Pfn) -> Re
         };
         let removed = tdh::mem::page_remove(machine, td.tdr, range.entry(n))
             .map_err(|error| Stop::refused(n, error))?;
-        if removed != page.pa() {
+        if removed != page {
             return Err(Stop {
                 done: n,
                 why: Why::Mismatch(removed),

@@ -7,14 +7,20 @@ use crate::{
         metadata::FieldId,
         Args,
         Hkid,
+        HostPa,
         Leaf,
         Pfn,
         Status, //
     },
     seamcall::{
+        Answer,
         Call,
         Result,
         Seamcall, //
+    },
+    tdh::field::{
+        self,
+        Field, //
     },
 };
 
@@ -63,11 +69,10 @@ pub enum KeyConfigured {
 pub fn key_config<S: Seamcall>(seam: &S, tdr: Pfn) -> Result<KeyConfigured> {
     let call = Call::new(seam, Leaf::MngKeyConfig);
     // SAFETY: The call gives no page away and writes no memory of the host.
-    let now = unsafe { call.run_or(of(tdr), Status::KEY_CONFIGURED) }?;
-    Ok(if now {
-        KeyConfigured::Now
-    } else {
-        KeyConfigured::Already
+    let answer = unsafe { call.run_or(of(tdr), Status::KEY_CONFIGURED) }?;
+    Ok(match answer {
+        Answer::Success(_) => KeyConfigured::Now,
+        Answer::Other(_) => KeyConfigured::Already,
     })
 }
 
@@ -90,15 +95,15 @@ pub unsafe fn addcx<S: Seamcall>(seam: &S, tdr: Pfn, page: Pfn) -> Result {
     unsafe { Call::new(seam, Leaf::MngAddcx).run(args) }.map(|_| ())
 }
 
-/// TDH.MNG.INIT: initialises the TD from the TD_PARAMS at physical address `params`.
+/// TDH.MNG.INIT: initialises the TD from the TD_PARAMS at `params`.
 ///
 /// # Errors
 ///
 /// OPERAND_INVALID with the parameter that is wrong; RCX says more about CPUID_CONFIG.
 /// TDCS_NOT_ALLOCATED if control pages are missing.
-pub fn init<S: Seamcall>(seam: &S, tdr: Pfn, params: u64) -> Result {
+pub fn init<S: Seamcall>(seam: &S, tdr: Pfn, params: HostPa<1024>) -> Result {
     let args = Args {
-        rdx: params,
+        rdx: params.get(),
         ..of(tdr)
     };
     // SAFETY: The call reads `params`; it gives no page away and writes no memory of the host.
@@ -111,12 +116,43 @@ pub fn init<S: Seamcall>(seam: &S, tdr: Pfn, params: u64) -> Result {
 ///
 /// METADATA_FIELD_ID_INCORRECT, METADATA_FIELD_NOT_READABLE.
 pub fn rd<S: Seamcall>(seam: &S, tdr: Pfn, field: FieldId) -> Result<u64> {
+    field::read(&Call::new(seam, Leaf::MngRd), of(tdr), field).map(|field| field.value)
+}
+
+/// TDH.MNG.RD, version 1: reads a field, and tells which one follows it.
+///
+/// # Errors
+///
+/// As for [`rd`].
+pub fn rd_next<S: Seamcall>(seam: &S, tdr: Pfn, field: FieldId) -> Result<Field> {
+    field::read(&Call::versioned(seam, Leaf::MngRd, 1), of(tdr), field)
+}
+
+/// TDH.MNG.RD, version 1: returns the first field of a TD.
+///
+/// # Errors
+///
+/// None but those common to all leaves.
+pub fn first_field<S: Seamcall>(seam: &S, tdr: Pfn) -> Result<Option<FieldId>> {
+    field::first(&Call::versioned(seam, Leaf::MngRd, 1), of(tdr))
+}
+
+/// TDH.MNG.WR: writes the bits in `mask` of a field of the TD's control structures, and returns what
+/// the field was.
+///
+/// # Errors
+///
+/// METADATA_FIELD_ID_INCORRECT, METADATA_FIELD_NOT_WRITABLE, METADATA_FIELD_VALUE_NOT_VALID,
+/// METADATA_WR_MASK_NOT_VALID; OPERAND_BUSY with METADATA_FIELD if another call wrote it meanwhile.
+pub fn wr<S: Seamcall>(seam: &S, tdr: Pfn, field: FieldId, value: u64, mask: u64) -> Result<u64> {
     let args = Args {
         rdx: field.into_raw(),
+        r8: value,
+        r9: mask,
         ..of(tdr)
     };
-    // SAFETY: The call gives no page away and writes no memory of the host.
-    unsafe { Call::new(seam, Leaf::MngRd).run(args) }.map(|out| out.r8)
+    // SAFETY: The call gives no page away. The host may write no field of a TD that is an address.
+    unsafe { Call::new(seam, Leaf::MngWr).run(args) }.map(|out| out.r8)
 }
 
 /// TDH.MNG.VPFLUSHDONE: ends the use of the TD's KeyID by vCPUs.
@@ -138,4 +174,14 @@ pub fn vpflushdone<S: Seamcall>(seam: &S, tdr: Pfn) -> Result {
 pub fn key_freeid<S: Seamcall>(seam: &S, tdr: Pfn) -> Result {
     // SAFETY: The call gives no page away and writes no memory of the host.
     unsafe { Call::new(seam, Leaf::MngKeyFreeid).run(of(tdr)) }.map(|_| ())
+}
+
+/// TDH.MNG.KEY.RECLAIMID: does nothing, in all modules of versions that the ABI describes.
+///
+/// # Errors
+///
+/// None.
+pub fn key_reclaimid<S: Seamcall>(seam: &S, tdr: Pfn) -> Result {
+    // SAFETY: The call gives no page away and writes no memory of the host.
+    unsafe { Call::new(seam, Leaf::MngKeyReclaimid).run(of(tdr)) }.map(|_| ())
 }

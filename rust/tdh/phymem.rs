@@ -13,6 +13,7 @@ use crate::{
         Status, //
     },
     seamcall::{
+        Answer,
         Call,
         Result,
         Seamcall, //
@@ -110,22 +111,13 @@ pub enum CacheWritten {
 ///
 /// OPERAND_BUSY with WBCACHE if another CPU of the package is at it.
 pub fn cache_wb<S: Seamcall>(seam: &S) -> Result<CacheWritten> {
-    let start = Args::default();
-    let resume = Args {
-        rcx: 1,
-        ..Args::default()
-    };
     // SAFETY: The call gives no page away, and writes back what was written before.
-    let now = unsafe {
-        Call::new(seam, Leaf::PhymemCacheWb).run_resuming(
-            start,
-            resume,
-            Status::NO_HKID_READY_TO_WBCACHE,
-        )
+    let answer = unsafe {
+        Call::new(seam, Leaf::PhymemCacheWb)
+            .run_or(Args::default(), Status::NO_HKID_READY_TO_WBCACHE)
     }?;
-    Ok(if now {
-        CacheWritten::Now
-    } else {
-        CacheWritten::NothingToDo
+    Ok(match answer {
+        Answer::Success(_) => CacheWritten::Now,
+        Answer::Other(_) => CacheWritten::NothingToDo,
     })
 }

@@ -2,31 +2,32 @@
 
 //! TDH.SYS: the TDX module itself.
 //!
-//! The kernel's TDX core brings the module up and shuts it down; users of the module only read.
+//! The kernel's TDX core brings the module up and shuts it down; other users of the module only read.
 
-use crate::{
-    abi::{
-        metadata::FieldId,
-        Args,
-        Leaf, //
-    },
-    seamcall::{
-        Call,
-        Result,
-        Seamcall, //
-    },
+mod bring_up;
+mod end;
+mod read;
+
+pub use bring_up::{
+    config,
+    init,
+    key_config,
+    lp_init,
+    tdmr_init,
+    update,
+    TdmrInit,
+    TdmrList, //
 };
-
-/// TDH.SYS.RD: reads a field of the module.
-///
-/// # Errors
-///
-/// METADATA_FIELD_ID_INCORRECT if the module does not have the field.
-pub fn rd<S: Seamcall>(seam: &S, field: FieldId) -> Result<u64> {
-    let args = Args {
-        rdx: field.into_raw(),
-        ..Args::default()
-    };
-    // SAFETY: The call gives no page away and writes no memory.
-    unsafe { Call::new(seam, Leaf::SysRd).run(args) }.map(|out| out.r8)
-}
+pub use end::{
+    disable,
+    lp_shutdown,
+    shutdown, //
+};
+pub use read::{
+    first_field,
+    info,
+    rd,
+    rd_next,
+    rdall,
+    InfoBuffers, //
+};

@@ -11,10 +11,23 @@ use crate::{
         Status, //
     },
     seamcall::{
+        Answer,
         Call,
         Result,
         Seamcall, //
     },
+    tdh::field::{
+        self,
+        Field, //
+    },
+};
+
+mod enter;
+
+pub use enter::{
+    enter,
+    Exit,
+    Hints, //
 };
 
 /// TDH.VP.CREATE: makes `tdvpr` the root page of a new vCPU.
@@ -72,22 +85,44 @@ pub fn init<S: Seamcall>(seam: &S, tdvpr: Pfn, rcx: u64, x2apic_id: u32) -> Resu
     unsafe { Call::versioned(seam, Leaf::VpInit, 1).run(args) }.map(|_| ())
 }
 
-/// TDH.VP.RD: reads a field of the vCPU's control structure.
+/// Operands of the leaves that take a TDVPR and a field.
+fn of(tdvpr: Pfn) -> Args {
+    Args {
+        rcx: tdvpr.pa(),
+        ..Args::default()
+    }
+}
+
+/// TDH.VP.RD: reads a field of the vCPU's control structure. Associates it with the CPU that this
+/// runs on.
 ///
 /// # Errors
 ///
 /// METADATA_FIELD_ID_INCORRECT, METADATA_FIELD_NOT_READABLE, VCPU_ASSOCIATED.
 pub fn rd<S: Seamcall>(seam: &S, tdvpr: Pfn, field: FieldId) -> Result<u64> {
-    let args = Args {
-        rcx: tdvpr.pa(),
-        rdx: field.into_raw(),
-        ..Args::default()
-    };
-    // SAFETY: The call gives no page away and writes no memory of the host.
-    unsafe { Call::new(seam, Leaf::VpRd).run(args) }.map(|out| out.r8)
+    field::read(&Call::new(seam, Leaf::VpRd), of(tdvpr), field).map(|field| field.value)
 }
 
-/// TDH.VP.WR: writes the bits in `mask` of a field of the vCPU's control structure.
+/// TDH.VP.RD, version 1: reads a field, and tells which one follows it.
+///
+/// # Errors
+///
+/// As for [`rd`].
+pub fn rd_next<S: Seamcall>(seam: &S, tdvpr: Pfn, field: FieldId) -> Result<Field> {
+    field::read(&Call::versioned(seam, Leaf::VpRd, 1), of(tdvpr), field)
+}
+
+/// TDH.VP.RD, version 1: returns the first field of a vCPU.
+///
+/// # Errors
+///
+/// VCPU_ASSOCIATED.
+pub fn first_field<S: Seamcall>(seam: &S, tdvpr: Pfn) -> Result<Option<FieldId>> {
+    field::first(&Call::versioned(seam, Leaf::VpRd, 1), of(tdvpr))
+}
+
+/// TDH.VP.WR: writes the bits in `mask` of a field of the vCPU's control structure, and
+/// returns what the field was.
 ///
 /// # Errors
 ///
@@ -104,16 +139,15 @@ pub unsafe fn wr<S: Seamcall>(
     field: FieldId,
     value: u64,
     mask: u64,
-) -> Result {
+) -> Result<u64> {
     let args = Args {
-        rcx: tdvpr.pa(),
         rdx: field.into_raw(),
         r8: value,
         r9: mask,
-        ..Args::default()
+        ..of(tdvpr)
     };
     // SAFETY: As for this function.
-    unsafe { Call::new(seam, Leaf::VpWr).run(args) }.map(|_| ())
+    unsafe { Call::new(seam, Leaf::VpWr).run(args) }.map(|out| out.r8)
 }
 
 /// What TDH.VP.FLUSH found.
@@ -131,15 +165,12 @@ pub enum Flushed {
 ///
 /// VCPU_ASSOCIATED if the vCPU is associated with another CPU.
 pub fn flush<S: Seamcall>(seam: &S, tdvpr: Pfn) -> Result<Flushed> {
-    let args = Args {
-        rcx: tdvpr.pa(),
-        ..Args::default()
-    };
+    let args = of(tdvpr);
+    let call = Call::new(seam, Leaf::VpFlush);
     // SAFETY: The call gives no page away and writes no memory of the host.
-    let now = unsafe { Call::new(seam, Leaf::VpFlush).run_or(args, Status::VCPU_NOT_ASSOCIATED) }?;
-    Ok(if now {
-        Flushed::Now
-    } else {
-        Flushed::NotAssociated
+    let answer = unsafe { call.run_or(args, Status::VCPU_NOT_ASSOCIATED) }?;
+    Ok(match answer {
+        Answer::Success(_) => Flushed::Now,
+        Answer::Other(_) => Flushed::NotAssociated,
     })
 }

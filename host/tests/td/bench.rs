@@ -13,6 +13,7 @@ use tdx::{
     abi::{
         Args,
         Hkid,
+        HostPa,
         Leaf,
         Level,
         PageType,
@@ -26,7 +27,10 @@ use tdx::{
         Bench,
         Fault, //
     },
-    seamcall::Seamcall,
+    seamcall::{
+        EnterTd,
+        Seamcall, //
+    },
     sept::Machine,
     sim::model::{
         platform::Profile,
@@ -34,7 +38,15 @@ use tdx::{
         Module,
         Regs, //
     },
-    tdh, //
+    tdh::{
+        self,
+        mng::KeyConfigured,
+        sys::{
+            self,
+            TdmrInit,
+            TdmrList, //
+        }, //
+    },
 };
 
 const GIB: u64 = 1 << 30;
@@ -84,35 +96,25 @@ impl ModelBench {
         ];
         bench.write_words(TDMR_INFO, &info);
         bench.write_words(TDMR_ARRAY, &[TDMR_INFO]);
-        bench.bring_up(Leaf::SysInit, [0; 3]);
-        for lp in 0..LPS {
-            bench.lp.set(lp);
-            bench.bring_up(Leaf::SysLpInit, [0; 3]);
-        }
-        bench.lp.set(0);
-        bench.bring_up(Leaf::SysConfig, [TDMR_ARRAY, 1, GLOBAL_KEYID.into()]);
-        bench.bring_up(Leaf::SysKeyConfig, [0; 3]);
+        sys::init(&bench).unwrap();
+        bench.on_each_lp(|| sys::lp_init(&bench).unwrap());
+        let tdmrs = TdmrList::new(HostPa::new(TDMR_ARRAY).unwrap(), 1).unwrap();
+        // SAFETY: The memory of this machine is nobody else's.
+        unsafe { sys::config(&bench, tdmrs, Hkid::new(GLOBAL_KEYID)) }.unwrap();
+        assert_eq!(sys::key_config(&bench).unwrap(), KeyConfigured::Now);
+        let base = Pfn::new(FIRST).unwrap();
         let end = layout::TDMR_BASE + GIB;
-        while bench
-            .bring_up(Leaf::SysTdmrInit, [layout::TDMR_BASE, 0, 0])
-            .rdx
-            < end
-        {}
+        while sys::tdmr_init(&bench, base).unwrap().unwrap() != TdmrInit::UpTo(end) {}
         bench
     }
 
-    /// One of the leaves that are the TDX core's, not ours.
-    fn bring_up(&self, leaf: Leaf, [rcx, rdx, r8]: [u64; 3]) -> Args {
-        let mut args = Args {
-            rcx,
-            rdx,
-            r8,
-            ..Args::default()
-        };
-        // SAFETY: The memory of this machine is nobody else's.
-        let status = unsafe { self.call(leaf.into(), &mut args) };
-        assert_eq!(status, Status::SUCCESS, "{}", leaf.name());
-        args
+    /// Does `f` on each logical processor.
+    fn on_each_lp(&self, mut f: impl FnMut()) {
+        for lp in 0..LPS {
+            self.lp.set(lp);
+            f();
+        }
+        self.lp.set(0);
     }
 
     fn write_words(&self, pa: u64, words: &[u64]) {
@@ -151,6 +153,13 @@ impl Seamcall for ModelBench {
             }
             Exit::VmFailInvalid => Status::VMFAILINVALID,
         }
+    }
+}
+
+impl EnterTd for ModelBench {
+    unsafe fn enter(&self, args: &mut Args) -> Status {
+        // SAFETY: As for this function. The model returns all registers.
+        unsafe { self.call(Leaf::VpEnter.into(), args) }
     }
 }
 

@@ -229,7 +229,7 @@ fn another_page_than_named_is_told() {
         sept::track(t.bench, &t.td).unwrap();
         let wrong = first.checked_add(1).unwrap();
         let stop = sept::remove(t.bench, &t.td, &range(0, 1), wrong).unwrap_err();
-        assert_eq!((stop.done, stop.why), (0, Why::Mismatch(first.pa())));
+        assert_eq!((stop.done, stop.why), (0, Why::Mismatch(first)));
         assert_eq!(t.type_of(first).unwrap(), Some(PageType::Nda));
     });
 }

@@ -94,7 +94,7 @@ fn large_page_is_split() {
         t.bench.computer.interrupt.store(true, Relaxed);
         let interrupted = split(t).unwrap_err();
         assert!(matches!(interrupted.why, Why::Refused(error)
-            if error.status == Status::INTERRUPTED_RESTARTABLE && error.is_transient()));
+            if error.status == Status::INTERRUPTED_RESTARTABLE));
         t.bench.computer.interrupt.store(false, Relaxed);
         let entry = t.entry(gpa(0), Level::M2).unwrap();
         assert_eq!(entry.info.state(), Some(State::PendingBlocked));

@@ -5,6 +5,7 @@
 mod bench;
 mod disturbed;
 mod large;
+mod leaves;
 mod random;
 
 use bench::ModelBench;
