@@ -2,7 +2,7 @@
 # The front door for people. The kernel's build uses Kbuild, not this file.
 
 # What may be given on the command line, for the tools
-export LINUX MACHINE BACKEND TESTS DEBIAN_MIRROR
+export LINUX MACHINE BACKEND TESTS VARIANT DEBIAN_MIRROR
 
 .PHONY: help run test bench kernel check shell clean distclean
 .NOTPARALLEL:

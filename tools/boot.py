@@ -117,7 +117,7 @@ def why_ended(args, console):
     """Words for a machine that ended without a result."""
     if stopped_by_kvm(args):
         return ("this host's KVM does not turn SEAMCALL into #UD, so its CPU's own TDX is in the way:"
-                " use a newer host kernel, or MACHINE=bochs")
+                " a newer host kernel would help")
     if "Kernel panic" in console:
         return "the guest's kernel panicked"
     return "the machine ended without a result"

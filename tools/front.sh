@@ -23,7 +23,7 @@ get_rights()
 		exit
 	elif type sudo >/dev/null 2>&1; then
 		sudo env TDX_SEPT_CACHE="$CACHE" LINUX="${LINUX-}" MACHINE="${MACHINE-}" BACKEND="${BACKEND-}" \
-			TESTS="${TESTS-}" DEBIAN_MIRROR="${DEBIAN_MIRROR-}" HOME="$HOME" TERM="${TERM-}" "$0" "$@"
+			TESTS="${TESTS-}" VARIANT="${VARIANT-}" DEBIAN_MIRROR="${DEBIAN_MIRROR-}" HOME="$HOME" TERM="${TERM-}" "$0" "$@"
 		exit
 	fi
 	die "no privilege: run make as root, install sudo, or give $(id -un) subuids (/etc/subuid, /etc/subgid) and install" \
@@ -52,6 +52,23 @@ check_linux()
 	[ -f "$LINUX/Makefile" ] && [ -d "$LINUX/arch/x86/kvm" ] || die "LINUX=$LINUX is no kernel tree"
 	v=$(sed -n 's/^VERSION = //p; s/^PATCHLEVEL = /./p' "$LINUX/Makefile" | tr -d '\n')
 	[ "$v" = "$KERNEL_SERIES" ] || die "LINUX=$LINUX is Linux $v, patches/ are for $KERNEL_SERIES: check out v$KERNEL_SERIES"
+}
+
+check_words()
+{
+	case ${MACHINE:-auto} in
+	auto|bochs|kvm) ;;
+	qemu) die "QEMU does not emulate VMX, which KVM needs: use MACHINE=bochs or MACHINE=kvm" ;;
+	*) die "MACHINE=$MACHINE: it is bochs or kvm" ;;
+	esac
+	case ${BACKEND:-rust} in
+	rust|c) ;;
+	*) die "BACKEND=$BACKEND: it is rust or c" ;;
+	esac
+	[ -z "${VARIANT-}" ] || [ -f "$TOP/kernel-$VARIANT.config" ] || die "VARIANT=$VARIANT: there is no kernel-$VARIANT.config"
+	for name in ${TESTS-}; do
+		[ -f "$TOP/selftests/$name.c" ] || die "TESTS: there is no selftests/$name.c"
+	done
 }
 
 # One command a checkout at a time; what is shared is locked until it is built (build_done in cmd/).
@@ -89,6 +106,7 @@ main()
 	[ -f "$TOOLS/cmd/$command.sh" ] || die "no command '$command': see make help"
 
 	mkdir -p "$TOP/build" "$CACHE"
+	check_words
 	check_linux
 	check_disk
 	get_rights "$@"

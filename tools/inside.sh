@@ -7,8 +7,10 @@ TOOLS=$TOP/tools
 CACHE=$IN_CACHE
 BUILD=$TOP/build
 LOGS=$BUILD/log
-OUT=$BUILD/guest		# bzImage, modules, programs: what a machine boots
+VARIANT=${VARIANT-}		# of the kernel: see kernel-*.config
+OUT=$BUILD/guest${VARIANT:+.$VARIANT}		# bzImage, modules, programs: what a machine boots
 BEGIN=$EPOCHREALTIME
+KVM_DEVICE=/dev/kvm
 
 . "$TOOLS/versions.sh"
 . "$TOOLS/kernel.sh"
@@ -26,35 +28,51 @@ took()
 	say "  took $(elapsed "$BEGIN") s"
 }
 
-# Everything that a machine boots.
+# Everything that a machine boots, and the machine.
 make_all()
 {
 	make_kernel
-	[ "${MACHINE-}" != bochs ] || make_bochs
 	make_guest
+	pick_machine
+	[ "$MACHINE" != bochs ] || make_bochs
 	build_done
 }
 
-# Sets MACHINE to one that has VMX: the one asked for, or the best here.
+# Sets MACHINE to the one asked for, or to the best here.
 pick_machine()
 {
 	case ${MACHINE:-auto} in
 	auto)
-		MACHINE=bochs
-		! kvm_works || MACHINE=kvm ;;
+		MACHINE=kvm
+		if ! kvm_works; then
+			say "  not in KVM, but in Bochs: $WHY"
+			MACHINE=bochs
+		fi ;;
 	kvm)
-		kvm_works || die "MACHINE=kvm needs /dev/kvm and nested VMX (kvm_intel.nested=1) here: use MACHINE=bochs" ;;
-	bochs) ;;
-	qemu) die "QEMU does not emulate VMX, which KVM needs: use MACHINE=bochs or MACHINE=kvm" ;;
-	*) die "MACHINE=$MACHINE: it is bochs or kvm" ;;
+		kvm_works || die "MACHINE=kvm does not work here: $WHY. Use MACHINE=bochs" ;;
 	esac
 }
 
-# QEMU itself tells: some /dev/kvm can be opened and no more, others have no VMX for guests.
+# Whether the very kernel to be tested finds TDX and VMX in a guest of this host. A host whose CPU has SEAM must turn the
+# guest's SEAMCALL into #UD; an older one ends the guest instead. If it does not work, WHY says why. Asked each time: it
+# takes seconds, and a host's answer changes with its modules' parameters.
 kvm_works()
 {
-	[ -e /dev/kvm ] && echo quit | timeout 20 qemu-system-x86_64 -accel kvm -cpu host,vmx=on,enforce=on -m 64 -nodefaults \
-		-display none -S -monitor stdio >/dev/null 2>&1
+	local log=$LOGS/kvm-probe.log
+	mkdir -p "$LOGS"
+	if [ ! -e "$KVM_DEVICE" ]; then
+		WHY="there is no $KVM_DEVICE"
+		return 1
+	fi
+	# QEMU itself tells: some /dev/kvm can be opened and no more, others have no VMX for guests.
+	if ! echo quit | timeout 20 qemu-system-x86_64 -accel kvm -cpu host,vmx=on,enforce=on -m 64 -nodefaults -display none -S \
+		-monitor stdio >"$log" 2>&1; then
+		WHY="/dev/kvm has no nested VMX (kvm_intel.nested=1)"
+		return 1
+	fi
+	MACHINE=kvm boot kvm-probe --timeout 60 --quiet probe >"$log" 2>&1 && return
+	WHY=$(sed -n 's/^tdx-sept: kvm: //p' "$log" | head -n 1)
+	return 1
 }
 
 # boot NAME ARGUMENT...: boot MACHINE with boot.py's arguments; its files go to build/NAME.

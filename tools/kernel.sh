@@ -5,17 +5,17 @@
 # The patched source tree and its objects are in the cache and updated in place, so that a change of a patch rebuilds only
 # what depends on it. A stamp, taken away before a change and written after it, tells whether they are complete.
 
-# Sets KERNEL_SRC and KERNEL_OBJ.
+# Sets KERNEL_SRC and KERNEL_OBJ. VARIANT=debug is another kernel from the same tree: its objects are kept apart.
 kernel_tree()
 {
 	if [ -n "$TDX_LINUX" ]; then
 		KERNEL_SRC=$IN_LINUX
-		KERNEL_OBJ=$CACHE/obj-$(printf %s "$TDX_LINUX" | hash_of)
+		KERNEL_OBJ=$CACHE/obj-$(printf %s "$TDX_LINUX" | hash_of)${VARIANT:+.$VARIANT}
 		check_own_tree
 		return
 	fi
 	KERNEL_SRC=$CACHE/linux
-	KERNEL_OBJ=$CACHE/obj
+	KERNEL_OBJ=$CACHE/obj${VARIANT:+.$VARIANT}
 	local key
 	key=$KERNEL_VERSION-$(hash_files "$TOP/patches")
 	if ! has_stamp "$KERNEL_SRC/.patched" "$key"; then
@@ -44,7 +44,7 @@ download_kernel()
 {
 	local dir=$1
 	cd "$dir"
-	apt-get update
+	update_packages
 	if ! apt-get -o APT::Sandbox::User=root download "$KERNEL_PACKAGE=$KERNEL_VERSION"; then
 		die "the Debian archive has no $KERNEL_PACKAGE $KERNEL_VERSION, it has: $(kernel_versions)." \
 			"Put one of these into tools/versions.sh"
@@ -56,7 +56,8 @@ download_kernel()
 
 kernel_versions()
 {
-	apt-cache madison '^linux-source-[0-9.]*$' | awk '{ printf "%s%s %s", s, $1, $3; s = ", " } END { if (!NR) printf "none (is the network up?)" }'
+	apt-cache pkgnames linux-source- | grep '^linux-source-[0-9.]*$' | xargs -r apt-cache madison |
+		awk '/ Packages$/ { printf "%s%s %s", s, $1, $3; s = ", " } END { if (!NR) printf "none" }'
 }
 
 # Names of the files that patches/ touch; of those that they add with --new, of the others with --old.
@@ -96,7 +97,7 @@ update_tree()
 	if ! has_stamp "$KERNEL_SRC/.version" "$KERNEL_VERSION"; then
 		unpack_patched "$new"
 		ln -s "$IN_SRC" "$new/drivers/virt/coco/tdx-sept"
-		rm -rf "$KERNEL_SRC" "$KERNEL_OBJ" "$KERNEL_OBJ.clippy"
+		rm -rf "$KERNEL_SRC" "$CACHE/obj" "$CACHE"/obj.*
 		set_stamp "$new/.version" "$KERNEL_VERSION"
 		touch "$new/.old" "$new/.new"
 		mv "$new" "$KERNEL_SRC"
@@ -148,21 +149,28 @@ kmake()
 	make -C "$KERNEL_SRC" O="$KERNEL_OBJ" LLVM=1 KBUILD_BUILD_USER=tdx-sept KBUILD_BUILD_HOST=tdx-sept -j"$(nproc)" "$@"
 }
 
-# The smallest kernel, and kernel.config on top of it.
+# What we want of a kernel: later lines win.
+wanted_options()
+{
+	cat "$TOP/kernel.config" ${VARIANT:+"$TOP/kernel-$VARIANT.config"}
+}
+
+# The smallest kernel, and what we want on top of it.
 configure_kernel()
 {
 	local missing all=$KERNEL_OBJ/all.config
 	(cd "$KERNEL_SRC"; cat kernel/configs/tiny-base.config kernel/configs/tiny.config arch/x86/configs/tiny.config) >"$all"
-	cat "$TOP/kernel.config" >>"$all"
+	wanted_options >>"$all"
 	KCONFIG_ALLCONFIG=$all kmake allnoconfig
 	missing=$(missing_options)
-	[ -z "$missing" ] || die "the kernel does not take these lines of kernel.config: $missing"
+	[ -z "$missing" ] || die "the kernel does not take these options: $missing"
 }
 
 missing_options()
 {
 	local line
-	grep -E '^CONFIG_' "$TOP/kernel.config" | while read -r line; do
+	wanted_options | awk -F = '/^CONFIG_/ { last[$1] = $0 } END { for (name in last) print last[name] }' | sort |
+	while read -r line; do
 		case $line in
 		*=n) ! grep -qE "^${line%=n}=" "$KERNEL_OBJ/.config" || printf '%s ' "$line" ;;
 		*) grep -qxF "$line" "$KERNEL_OBJ/.config" || printf '%s ' "$line" ;;
@@ -173,7 +181,7 @@ missing_options()
 # What of this checkout goes into the kernel.
 kernel_inputs()
 {
-	(cd "$TOP"; hash_files Kbuild Kconfig kernel.config rust selftests/bench patches)
+	(cd "$TOP"; wanted_options; hash_files Kbuild Kconfig rust selftests/bench patches) | hash_of
 }
 
 build_kernel()
@@ -191,7 +199,7 @@ make_kernel()
 
 	local inputs config
 	inputs=$(kernel_inputs)
-	config=$(cat "$TOP/kernel.config" "$TOP/Kconfig" "$TOOLS/kernel.sh" <(hash_files "$TOP/patches") | hash_of)
+	config=$( (wanted_options; cat "$TOP/Kconfig" "$TOOLS/kernel.sh"; hash_files "$TOP/patches") | hash_of)
 
 	# Times of files say nothing across checkouts.
 	if ! has_stamp "$KERNEL_OBJ/.checkout" "$TDX_TOP"; then

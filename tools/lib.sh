@@ -22,6 +22,21 @@ die()
 	exit 1
 }
 
+# Fetch the lists of Debian's packages; an archive that does not answer is an error.
+update_packages()
+{
+	apt-get -o APT::Update::Error-Mode=any update ||
+		die "no packages reachable: the Debian archive does not answer. Is the network up? Another archive: make distclean," \
+			"then make DEBIAN_MIRROR=URI"
+}
+
+# Fetch what the workspace in the current directory needs from other people.
+fetch_crates()
+{
+	cargo fetch --locked --color never ||
+		die "no crates reachable: cargo cannot fetch them from crates.io. Is the network up?"
+}
+
 hash_of()
 {
 	sha256sum | cut -c1-12

@@ -10,6 +10,7 @@ COMPLAINT = re.compile(
     r"|refcount_t:|(list_add|list_del) corruption|suspicious RCU usage|rcu: INFO|soft lockup|hard LOCKUP|blocked for more than"
     r"|possible (recursive|circular|irq lock inversion)|inconsistent lock state|invalid wait context|INFO: task"
     r"|unchecked MSR access|Unable to handle kernel|scheduling while atomic|Bad page state|Object already free"
+    r"|unreferenced object|trying to register non-static key|(Redzone|Poison|Padding) overwritten|stack guard page"
     r"|became less than 0|Kernel tainted|nobody cared", re.IGNORECASE)
 
 # A test that provokes complaints, and checks itself that exactly these came, puts them between such lines.

@@ -52,6 +52,7 @@ check_host_clippy()
 {
 	cd "$TOP/host"
 	export KERNEL_SRC CARGO_TARGET_DIR=$BUILD/cargo
+	fetch_crates
 	cargo clippy --workspace --all-targets --color never -- -D warnings
 }
 

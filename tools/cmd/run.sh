@@ -5,14 +5,7 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../inside.sh"
 
-BACKEND=${BACKEND:-rust}
-case $BACKEND in
-rust|c) ;;
-*) die "BACKEND=$BACKEND: it is rust or c" ;;
-esac
-
-pick_machine
 make_all
 say "  booting $MACHINE"
-boot run --timeout 300 run "$BACKEND"
+boot run --timeout 300 run "${BACKEND:-rust}"
 took

@@ -6,7 +6,8 @@
 . "$(dirname "$0")/../inside.sh"
 . "$(dirname "$0")/../vng.sh"
 
-MACHINE=qemu
-make_all
+make_kernel
+make_guest
+build_done
 say "  modules: modprobe tdx_sept; programs: /src/build/guest/root/guest; end: exit or Ctrl-D"
 vng_shell

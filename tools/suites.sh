@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# The suites of tests: each runs, then its single tests are counted. One that fails or does not run does not keep the
+# others from running.
+
+TOTALS=$BUILD/totals
+SLOW=1				# by how much limits of time are stretched
+
+begin_suites()
+{
+	rm -f "$TOTALS"
+}
+
+# The closing line; fails unless all passed.
+end_suites()
+{
+	took
+	"$TOOLS/count.py" --totals "$TOTALS" --sum
+}
+
+# count SUITE KIND FILE: count single tests. If the step that ran them failed but none of them, that is a failure, too.
+count()
+{
+	local -a options=(--totals "$TOTALS" --name "$1" --kind "$2")
+	[ "$STEP_STATUS" = 0 ] || options+=(--error "the run ended badly, see above")
+	"$TOOLS/count.py" "${options[@]}" "$3"
+}
+
+cargo_test()
+{
+	cd "$TOP/host"
+	if [ -d "$IN_VECTORS" ] && [ -n "$(ls "$IN_VECTORS")" ]; then
+		export TDX_VECTORS=$IN_VECTORS
+	fi
+	export KERNEL_SRC CARGO_TARGET_DIR=$BUILD/cargo
+	fetch_crates
+	cargo test --workspace --no-fail-fast --color never
+}
+
+host_suite()
+{
+	try_step "host: cargo test" cargo cargo_test
+	count host cargo "$LOGS/cargo.log"
+}
+
+tools_suite()
+{
+	try_step "tools: wrong use gets words" refusals "$TOOLS/tests/refusals.sh"
+	count tools tap "$LOGS/refusals.log"
+}
+
+# With KUnit on, its tests run whenever the module is loaded, and other tests would see what they do.
+qemu_suite()
+{
+	try_step "QEMU: the module without KVM" qemu vng_run qemu "$OUT/root/guest/test-qemu" "$SIM_PLATFORM"
+	count qemu tap "$BUILD/qemu/report"
+	try_step "QEMU: KUnit, TDs without KVM" kunit vng_run kunit "modprobe tdx_sept" "$SIM_PLATFORM" kunit.enable=1 kunit.autorun=1
+	count kunit tap "$BUILD/kunit/console"
+	try_step "QEMU: a machine without TDX" no-tdx vng_run no-tdx "$TOOLS/guest/no-tdx"
+	count no-tdx tap "$BUILD/no-tdx/report"
+}
+
+kvm_suite()
+{
+	# shellcheck disable=SC2086 # one word for each name
+	try_step "$MACHINE: KVM's TDs, both backends" kvm boot test --timeout $((1800 * SLOW)) --quiet test ${TESTS-}
+	count kvm tap "$BUILD/test/report"
+}
