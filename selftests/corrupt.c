@@ -16,37 +16,55 @@
 #define ENTRY_PERMISSIONS	0
 #define ENTRY_STATE		6
 
-/* TDX ABI, completion status: the class, bits 63:32. */
-#define TD_FATAL			0xE0000604U
-#define TD_KEYS_NOT_CONFIGURED		0x80000810U
-#define EPT_WALK_FAILED			0xC0000B00U
-#define EPT_ENTRY_STATE_INCORRECT	0xC0000B0DU
+/* What the TDX module answers: the class, bits 63:32 of the completion status, and how the backend puts the answer into words. */
+struct answer {
+	__u32 class;
+	const char *text;
+};
+
+static const struct answer td_fatal = { 0xE0000604, "TDX_TD_FATAL*" };
+static const struct answer keys_not_configured = { 0x80000810, "TDX_TD_KEYS_NOT_CONFIGURED*" };
+static const struct answer walk_failed = { 0xC0000B00, "TDX_EPT_WALK_FAILED*RCX*, entry * at level 2M" };
+static const struct answer entry_state_incorrect = { 0xC0000B0D, "TDX_EPT_ENTRY_STATE_INCORRECT*RCX*, entry * at level 4K" };
 
 /* The page whose mapping is tried: its neighbours have made the S-EPT pages already. */
 #define PAGE	100ULL
 
-/* Two warnings, one of KVM's TDX code and one of KVM_PRE_FAULT_MEMORY, and what KVM and the backend say of the call. */
-static const char *const complaints[] = { "cut here", "WARNING:", "S-EPT aug failed", "TDH.MEM.PAGE.AUG", NULL };
+/*
+ * KVM is to say which operation failed, and to warn twice: in its TDX code and in KVM_PRE_FAULT_MEMORY. The backend is to say which SEAMCALL
+ * was refused, where and why; it speaks before KVM does.
+ */
+static void expect_refusal(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self, enum backend backend, const struct answer *answer)
+{
+	char failure[64], refusal[EXPECTED_SIZE];
+
+	snprintf(failure, sizeof(failure), "S-EPT aug failed (-5): 0x%08x", answer->class);
+	snprintf(refusal, sizeof(refusal), "tdx_sept: aug at GPA %#llx, level 4K, PFN 0x*, TD 0x*: refused, TDH.MEM.PAGE.AUG: %s",
+		 PAGE * PAGE_SIZE, answer->text);
+	expect_complaints(_metadata, self, (const char *[]) {
+		"cut here", "WARNING: ", failure, backend == BACKEND_RUST ? refusal : NULL, NULL
+	});
+}
 
 /* Changes a byte, and sees how the TDX module answers to TDH.MEM.PAGE.AUG then. */
-static void expect_answer(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self, struct test_vm *vm,
-			  __u64 pfn, int offset, __u8 damage, __u32 class)
+static void expect_answer(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self, struct test_vm *vm, enum backend backend,
+			  __u64 pfn, int offset, __u8 damage, const struct answer *answer)
 {
 	volatile __u8 *page = physmem_map_page(pfn);
-	const __u64 answers = sim_answers("TDH.MEM.PAGE.AUG", class);
+	const __u64 answers = sim_answers("TDH.MEM.PAGE.AUG", answer->class);
 	__u8 good;
 
 	if (!page)
 		SKIP(return, "physical memory cannot be written: %s", strerror(errno));
 
-	expect_complaints(_metadata, self, complaints);
+	expect_refusal(_metadata, self, backend, answer);
 	good = page[offset];
 	ASSERT_NE(damage, good) TH_LOG("the byte is to change");
 	page[offset] = damage;
 
 	EXPECT_EQ(-1, td_prefault(vm->vcpu[0], PAGE * PAGE_SIZE, PAGE_SIZE)) TH_LOG("the TDX module is to refuse");
 	EXPECT_EQ(EIO, errno);
-	EXPECT_EQ(answers + 1, sim_answers("TDH.MEM.PAGE.AUG", class)) TH_LOG("the answer is to be %#x", class);
+	EXPECT_EQ(answers + 1, sim_answers("TDH.MEM.PAGE.AUG", answer->class)) TH_LOG("the answer is to be %s", answer->text);
 
 	page[offset] = good;
 	physmem_unmap_page(page);
@@ -76,7 +94,7 @@ TEST_F(tdx, tdr_fatal)
 	struct test_vm vm;
 
 	start(_metadata, &vm);
-	expect_answer(_metadata, self, &vm, only_tdr(_metadata), TDR_FATAL, 1, TD_FATAL);
+	expect_answer(_metadata, self, &vm, variant->backend, only_tdr(_metadata), TDR_FATAL, 1, &td_fatal);
 	vm_close(_metadata, &vm);
 }
 
@@ -85,7 +103,7 @@ TEST_F(tdx, tdr_life_cycle)
 	struct test_vm vm;
 
 	start(_metadata, &vm);
-	expect_answer(_metadata, self, &vm, only_tdr(_metadata), TDR_LIFECYCLE, 0, TD_KEYS_NOT_CONFIGURED);
+	expect_answer(_metadata, self, &vm, variant->backend, only_tdr(_metadata), TDR_LIFECYCLE, 0, &keys_not_configured);
 	vm_close(_metadata, &vm);
 }
 
@@ -95,7 +113,7 @@ TEST_F(tdx, sept_entry)
 	struct test_vm vm;
 
 	start(_metadata, &vm);
-	expect_answer(_metadata, self, &vm, table_pfn(_metadata, 0), PAGE * ENTRY_SIZE + ENTRY_STATE, 0, EPT_ENTRY_STATE_INCORRECT);
+	expect_answer(_metadata, self, &vm, variant->backend, table_pfn(_metadata, 0), PAGE * ENTRY_SIZE + ENTRY_STATE, 0, &entry_state_incorrect);
 	vm_close(_metadata, &vm);
 }
 
@@ -105,7 +123,7 @@ TEST_F(tdx, sept_table)
 	struct test_vm vm;
 
 	start(_metadata, &vm);
-	expect_answer(_metadata, self, &vm, table_pfn(_metadata, 1), ENTRY_PERMISSIONS, 0, EPT_WALK_FAILED);
+	expect_answer(_metadata, self, &vm, variant->backend, table_pfn(_metadata, 1), ENTRY_PERMISSIONS, 0, &walk_failed);
 	vm_close(_metadata, &vm);
 }
 

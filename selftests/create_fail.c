@@ -59,31 +59,6 @@ static bool has_failed(struct __test_metadata *_metadata)
 	return !atoi(text);
 }
 
-typedef int (*step_t)(struct test_vm *vm);
-
-/* Runs @step with its 1st, 2nd, … allocation failing until it gets by without meeting the failure. */
-static void fail_each(struct __test_metadata *_metadata, struct test_vm *vm, step_t step, const char *name)
-{
-	int ret, err, failures = 0;
-	bool failed;
-
-	for (int nth = 1; nth < MAX_ALLOCATIONS; nth++) {
-		set_fail_nth(_metadata, nth);
-		ret = step(vm);
-		err = errno;
-		failed = has_failed(_metadata);
-		set_fail_nth(_metadata, 0);
-
-		/* Some allocations have a fallback, the step then succeeds without. */
-		if (!failed || !ret)
-			break;
-		failures++;
-		ASSERT_EQ(ENOMEM, err) TH_LOG("%s with its allocation %d failing: %s", name, nth, strerror(err));
-	}
-	ASSERT_EQ(0, ret) TH_LOG("%s: %s", name, strerror(err));
-	EXPECT_LT(0, failures) TH_LOG("%s is to need memory", name);
-}
-
 static int init(struct test_vm *vm)
 {
 	__u64 hw_error;
@@ -119,46 +94,149 @@ static int prefault(struct test_vm *vm)
 	return td_prefault(vm->vcpu[0], SZ_1G, PAGE_SIZE);
 }
 
-/* The TD does without a file for which there is no memory, and debugfs says so. KVM says what of a vCPU there is no memory for. */
-static const char *const complaints[] = { "debugfs: ", "malloc apic regs error for vcpu", "kvm: failed to allocate vcpu's ", NULL };
-
-TEST_F(tdx, no_memory)
+static void before_init(struct __test_metadata *_metadata, struct test_vm *vm)
 {
+	vm_create(_metadata, vm);
+}
+
+static void before_create_vcpu(struct __test_metadata *_metadata, struct test_vm *vm)
+{
+	before_init(_metadata, vm);
+	vm_init(_metadata, vm);
+	vm_add_slot(_metadata, vm, 0, SZ_2M);
+	vm_add_slot(_metadata, vm, SZ_1G, SZ_2M);
+}
+
+static void before_init_vcpu(struct __test_metadata *_metadata, struct test_vm *vm)
+{
+	before_create_vcpu(_metadata, vm);
+	ASSERT_EQ(0, create_vcpu(vm)) TH_LOG("KVM_CREATE_VCPU: %s", strerror(errno));
+}
+
+static void before_add_page(struct __test_metadata *_metadata, struct test_vm *vm)
+{
+	before_create_vcpu(_metadata, vm);
+	vm_add_vcpu(_metadata, vm);
+}
+
+static void before_prefault(struct __test_metadata *_metadata, struct test_vm *vm)
+{
+	before_add_page(_metadata, vm);
+	vm_finalize(_metadata, vm);
+}
+
+/* A step, what goes before it, and what the kernel says when there is no memory for it. */
+struct step {
+	const char *name;
+	int (*run)(struct test_vm *vm);
+	void (*prepare)(struct __test_metadata *_metadata, struct test_vm *vm);
+	const char *complaints[4];
+};
+
+/* A TD does without a file for which there is no memory, and debugfs says so. */
+static const struct step step_init = { "KVM_TDX_INIT_VM", init, before_init, { "debugfs: " } };
+static const struct step step_create_vcpu = {
+	"KVM_CREATE_VCPU", create_vcpu, before_create_vcpu,
+	{ "debugfs: ", "malloc apic regs error for vcpu", "kvm: failed to allocate vcpu's " }
+};
+static const struct step step_init_vcpu = { "KVM_TDX_INIT_VCPU", init_vcpu, before_init_vcpu };
+static const struct step step_add_page = { "KVM_TDX_INIT_MEM_REGION", add_page, before_add_page };
+static const struct step step_prefault = { "KVM_PRE_FAULT_MEMORY", prefault, before_prefault };
+
+/* Runs a step with its Nth allocation failing; what it returned, and whether it came to an Nth allocation. */
+static int run_failing(struct __test_metadata *_metadata, struct test_vm *vm, const struct step *step, int nth, bool *failed)
+{
+	int ret, err;
+
+	ASSERT_GT(MAX_ALLOCATIONS, nth);
+	set_fail_nth(_metadata, nth);
+	ret = step->run(vm);
+	err = errno;
+	*failed = has_failed(_metadata);
+	set_fail_nth(_metadata, 0);
+	if (ret) {
+		ASSERT_TRUE(*failed) TH_LOG("%s: %s", step->name, strerror(err));
+		ASSERT_EQ(ENOMEM, err) TH_LOG("%s with its allocation %d failing: %s", step->name, nth, strerror(err));
+	}
+	return ret;
+}
+
+/* Runs a step with its 1st, 2nd, … allocation failing until it gets by without meeting the failure. */
+static void fail_each(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self, const struct step *step)
+{
+	int failures = 0, nth = 0;
 	struct test_vm vm;
+	bool failed;
 
 	if (!fault_injection(_metadata))
 		return;
-	expect_complaints(_metadata, self, complaints);
-	vm_create(_metadata, &vm);
-	fail_each(_metadata, &vm, init, "KVM_TDX_INIT_VM");
-	vm_add_slot(_metadata, &vm, 0, SZ_2M);
-	vm_add_slot(_metadata, &vm, SZ_1G, SZ_2M);
-	fail_each(_metadata, &vm, create_vcpu, "KVM_CREATE_VCPU");
-	fail_each(_metadata, &vm, init_vcpu, "KVM_TDX_INIT_VCPU");
-	fail_each(_metadata, &vm, add_page, "KVM_TDX_INIT_MEM_REGION");
-	vm_finalize(_metadata, &vm);
-	fail_each(_metadata, &vm, prefault, "KVM_PRE_FAULT_MEMORY");
-	EXPECT_EQ(1, pages_of(_metadata, SZ_1G, SZ_2M).pending);
+	if (step->complaints[0])
+		expect_complaints(_metadata, self, step->complaints);
+	step->prepare(_metadata, &vm);
+	for (;;) {
+		int ret = run_failing(_metadata, &vm, step, ++nth, &failed);
+
+		if (!failed)
+			break;
+		failures += !!ret;
+		/* The step goes without this allocation. The next is for another TD to miss. */
+		if (!ret) {
+			vm_close(_metadata, &vm);
+			step->prepare(_metadata, &vm);
+		}
+	}
+	EXPECT_LT(0, failures) TH_LOG("%s is to need memory", step->name);
 	vm_close(_metadata, &vm);
+}
+
+TEST_F(tdx, no_memory_for_init_vm)
+{
+	self->no_sept_calls = true;
+	fail_each(_metadata, self, &step_init);
+}
+
+TEST_F(tdx, no_memory_for_create_vcpu)
+{
+	self->no_sept_calls = true;
+	fail_each(_metadata, self, &step_create_vcpu);
+}
+
+TEST_F(tdx, no_memory_for_init_vcpu)
+{
+	self->no_sept_calls = true;
+	fail_each(_metadata, self, &step_init_vcpu);
+}
+
+TEST_F(tdx, no_memory_for_init_mem_region)
+{
+	fail_each(_metadata, self, &step_add_page);
+}
+
+TEST_F(tdx, no_memory_for_pre_fault)
+{
+	fail_each(_metadata, self, &step_prefault);
 }
 
 /* A VM whose INIT failed, and that is given up then. */
 TEST_F(tdx, given_up)
 {
 	struct test_vm vm;
+	int given_up = 0;
+	bool failed;
 
 	if (!fault_injection(_metadata))
 		return;
 	self->no_sept_calls = true;
-	expect_complaints(_metadata, self, complaints);
-	for (int nth = 1; nth < 16; nth++) {
+	expect_complaints(_metadata, self, step_init.complaints);
+	for (int nth = 1; ; nth++) {
 		vm_create(_metadata, &vm);
-		set_fail_nth(_metadata, nth);
-		init(&vm);
-		set_fail_nth(_metadata, 0);
+		given_up += !!run_failing(_metadata, &vm, &step_init, nth, &failed);
 		vm_close(_metadata, &vm);
 		ASSERT_EQ(0, sim_tds(&(struct sim_td) { }, 1)) TH_LOG("allocation %d failed and the TD stayed", nth);
+		if (!failed)
+			break;
 	}
+	EXPECT_LT(0, given_up) TH_LOG("INIT is to need memory");
 }
 
 TEST_HARNESS_MAIN

@@ -5,8 +5,10 @@
 
 #define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 
-/* The kernel finds fault with the CPUID of Bochs' CPU each time that one comes online. */
-static const char *const complaints[] = { "Topology: leaf 0xb", NULL };
+static void cpu1_online(void)
+{
+	write_file(CPU1_ONLINE, "1");
+}
 
 /* The vCPU is associated with the CPU that goes: the kernel has to flush it there (TDH.VP.FLUSH). */
 TEST_F(tdx, cpu_of_a_vcpu)
@@ -16,7 +18,7 @@ TEST_F(tdx, cpu_of_a_vcpu)
 	if (access(CPU1_ONLINE, F_OK))
 		SKIP(return, "there is no second CPU that can go offline");
 
-	expect_complaints(_metadata, self, complaints);
+	self->undo = cpu1_online;
 	run_on(_metadata, 1);
 	vm_start(_metadata, &vm, SZ_2M);
 	vm_prefault(_metadata, &vm, 0, 4 * PAGE_SIZE);
@@ -42,7 +44,7 @@ TEST_F(tdx, made_while_away)
 	if (access(CPU1_ONLINE, F_OK))
 		SKIP(return, "there is no second CPU that can go offline");
 
-	expect_complaints(_metadata, self, complaints);
+	self->undo = cpu1_online;
 	run_on(_metadata, 0);
 	ASSERT_EQ(0, write_file(CPU1_ONLINE, "0")) TH_LOG("offline: %s", strerror(errno));
 	vm_start(_metadata, &vm, SZ_2M);

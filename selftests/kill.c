@@ -1,148 +1,163 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A VMM that is killed takes its TD with it, whatever it was at. */
 #include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
 
 #include "fixture.h"
 #include "vm.h"
 
-/* The life of the VMM that is to die. After each step it tells the parent, by a byte in the pipe, and is killed there or goes on. */
-enum step {
-	AFTER_CREATE,
-	AFTER_INIT,
-	AFTER_SLOT,
-	AFTER_VCPU,
-	AFTER_ADD,
-	AFTER_FINALIZE,
-	AFTER_PREFAULT,
-	AFTER_PUNCH,
-	AFTER_CONVERT,
-	NR_STEPS,
-};
+#define NR_PAGES	32ULL
 
-static void reached(enum step step, enum step last, int pipe)
+/* The life of the VMM that is to die. */
+static void add_slot(struct __test_metadata *_metadata, struct test_vm *vm)
 {
-	if (step != last)
-		return;
-	if (write(pipe, "", 1) == 1)
-		for (;;)
-			pause();
-	_exit(KSFT_FAIL);
+	vm_add_slot(_metadata, vm, 0, SZ_2M);
 }
 
-static void live_until(struct __test_metadata *_metadata, enum step last, int pipe)
+static void add_vcpu(struct __test_metadata *_metadata, struct test_vm *vm)
 {
-	struct test_vm vm;
-
-	vm_create(_metadata, &vm);
-	reached(AFTER_CREATE, last, pipe);
-	vm_init(_metadata, &vm);
-	reached(AFTER_INIT, last, pipe);
-	vm_add_slot(_metadata, &vm, 0, SZ_2M);
-	reached(AFTER_SLOT, last, pipe);
-	vm_add_vcpu(_metadata, &vm);
-	reached(AFTER_VCPU, last, pipe);
-	vm_add_pages(_metadata, &vm, 0, 2, true);
-	reached(AFTER_ADD, last, pipe);
-	vm_finalize(_metadata, &vm);
-	reached(AFTER_FINALIZE, last, pipe);
-	vm_prefault(_metadata, &vm, 0, 32 * PAGE_SIZE);
-	reached(AFTER_PREFAULT, last, pipe);
-	ASSERT_EQ(0, td_punch_hole(vm.slot[0].gmem, 0, 8 * PAGE_SIZE));
-	reached(AFTER_PUNCH, last, pipe);
-	ASSERT_EQ(0, td_set_private(vm.vm, 8 * PAGE_SIZE, 8 * PAGE_SIZE, false));
-	reached(AFTER_CONVERT, last, pipe);
+	vm_add_vcpu(_metadata, vm);
 }
 
-/* Kills the child as soon as it has told that it is ready, and waits until the kernel has taken all of it down. */
-static void kill_when_ready(struct __test_metadata *_metadata, pid_t child, int pipe)
+static void add_pages(struct __test_metadata *_metadata, struct test_vm *vm)
 {
-	int status;
-	char byte;
-
-	ASSERT_EQ(1, read(pipe, &byte, 1)) TH_LOG("the child is to get that far");
-	ASSERT_EQ(0, kill(child, SIGKILL));
-	ASSERT_EQ(child, waitpid(child, &status, 0));
-	ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	vm_add_pages(_metadata, vm, 0, 4, true);
 }
 
-static void check_nothing_left(struct __test_metadata *_metadata, const char *before)
+static void prefault(struct __test_metadata *_metadata, struct test_vm *vm)
 {
-	char text[512];
-
-	ASSERT_LE(0, sim_leftovers(text, sizeof(text)));
-	ASSERT_STREQ(before, text) TH_LOG("the killed VMM left something in TDX hands");
+	vm_prefault(_metadata, vm, 0, NR_PAGES * PAGE_SIZE);
 }
 
-TEST_F(tdx, after_each_step)
+static void punch(struct __test_metadata *_metadata, struct test_vm *vm)
 {
-	for (enum step last = 0; last < NR_STEPS; last++) {
-		int fds[2];
-		pid_t child;
-
-		ASSERT_EQ(0, pipe(fds));
-		child = fork();
-		ASSERT_LE(0, child);
-		if (!child) {
-			live_until(_metadata, last, fds[1]);
-			_exit(KSFT_FAIL);
-		}
-		close(fds[1]);
-		kill_when_ready(_metadata, child, fds[0]);
-		close(fds[0]);
-		check_nothing_left(_metadata, self->before.leftovers);
-	}
-}
-
-/* What a VMM may be at when the signal comes: each of these never ends by itself. */
-static void fault_and_punch(struct __test_metadata *_metadata, struct test_vm *vm)
-{
-	for (;;) {
-		vm_prefault(_metadata, vm, 0, SZ_2M);
-		ASSERT_EQ(0, td_punch_hole(vm->slot[0].gmem, 0, SZ_2M));
-	}
+	ASSERT_EQ(0, td_punch_hole(vm->slot[0].gmem, 0, NR_PAGES / 2 * PAGE_SIZE));
 }
 
 static void convert(struct __test_metadata *_metadata, struct test_vm *vm)
 {
-	for (;;) {
-		vm_prefault(_metadata, vm, 0, SZ_2M);
-		ASSERT_EQ(0, td_set_private(vm->vm, 0, SZ_2M, false));
-		ASSERT_EQ(0, td_set_private(vm->vm, 0, SZ_2M, true));
+	ASSERT_EQ(0, td_set_private(vm->vm, NR_PAGES / 2 * PAGE_SIZE, NR_PAGES / 4 * PAGE_SIZE, false));
+}
+
+static const struct step {
+	const char *name;
+	void (*run)(struct __test_metadata *_metadata, struct test_vm *vm);
+} steps[] = {
+	{ "KVM_CREATE_VM", vm_create },
+	{ "KVM_TDX_INIT_VM", vm_init },
+	{ "guest_memfd and slot", add_slot },
+	{ "KVM_TDX_INIT_VCPU", add_vcpu },
+	{ "KVM_TDX_INIT_MEM_REGION", add_pages },
+	{ "KVM_TDX_FINALIZE_VM", vm_finalize },
+	{ "KVM_PRE_FAULT_MEMORY", prefault },
+	{ "punch a hole", punch },
+	{ "convert to shared", convert },
+	{ "close", vm_close },
+};
+
+/* How far the VMM is with the last of its steps, in memory that it shares with its killer. */
+enum progress {
+	BEFORE,
+	INSIDE,
+	AFTER,
+};
+
+struct victim {
+	_Atomic enum progress *progress;
+	pid_t pid;
+};
+
+/* Starts a VMM that lives through the steps up to @last, and then waits for its end. */
+static struct victim start_victim(struct __test_metadata *_metadata, size_t last)
+{
+	struct victim victim;
+	struct test_vm vm;
+
+	victim.progress = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, victim.progress);
+	victim.pid = fork();
+	ASSERT_LE(0, victim.pid);
+	if (victim.pid)
+		return victim;
+
+	for (size_t i = 0; i < last; i++)
+		steps[i].run(_metadata, &vm);
+	atomic_store(victim.progress, INSIDE);
+	steps[last].run(_metadata, &vm);
+	atomic_store(victim.progress, AFTER);
+	for (;;)
+		pause();
+}
+
+/* Waits for it, but not for ever: a victim whose assertion failed is dead already. */
+static void wait_for(struct __test_metadata *_metadata, const struct victim *victim, enum progress progress)
+{
+	while (atomic_load(victim->progress) < progress) {
+		ASSERT_EQ(0, waitpid(victim->pid, NULL, WNOHANG)) TH_LOG("the VMM is to get that far");
+		sched_yield();
 	}
 }
 
-static void make_tds(struct __test_metadata *_metadata, struct test_vm *vm)
+/* Kills it, and sees that the kernel takes all of it down. How far it came. */
+static enum progress kill_victim(struct __test_metadata *_metadata, const struct victim *victim)
 {
-	vm_close(_metadata, vm);
-	for (;;) {
-		vm_start(_metadata, vm, SZ_2M);
-		vm_close(_metadata, vm);
+	enum progress progress;
+	int status;
+
+	ASSERT_EQ(0, kill(victim->pid, SIGKILL));
+	ASSERT_EQ(victim->pid, waitpid(victim->pid, &status, 0));
+	ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	check_nothing_left(_metadata, "the killed VMM");
+	progress = atomic_load(victim->progress);
+	munmap(victim->progress, PAGE_SIZE);
+	return progress;
+}
+
+static __u64 now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+TEST_F(tdx, after_each_step)
+{
+	for (size_t last = 0; last < ARRAY_SIZE(steps); last++) {
+		struct victim victim = start_victim(_metadata, last);
+
+		wait_for(_metadata, &victim, AFTER);
+		kill_victim(_metadata, &victim);
 	}
 }
 
-TEST_F(tdx, in_the_middle)
+/* The signal comes at points of time spread over the duration of each step. */
+#define SHOTS	5
+
+TEST_F(tdx, inside_each_step)
 {
-	void (*const loops[])(struct __test_metadata *, struct test_vm *) = { fault_and_punch, convert, make_tds };
+	for (size_t last = 0; last < ARRAY_SIZE(steps); last++) {
+		__u64 begin, duration;
+		struct victim victim;
+		int hits = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(loops); i++) {
-		int fds[2];
-		pid_t child;
+		victim = start_victim(_metadata, last);
+		wait_for(_metadata, &victim, INSIDE);
+		begin = now_ns();
+		wait_for(_metadata, &victim, AFTER);
+		duration = now_ns() - begin;
+		kill_victim(_metadata, &victim);
 
-		ASSERT_EQ(0, pipe(fds));
-		child = fork();
-		ASSERT_LE(0, child);
-		if (!child) {
-			struct test_vm vm;
-
-			vm_start(_metadata, &vm, SZ_2M);
-			if (write(fds[1], "", 1) == 1)
-				loops[i](_metadata, &vm);
-			_exit(KSFT_FAIL);
+		for (int shot = 0; shot < SHOTS; shot++) {
+			victim = start_victim(_metadata, last);
+			wait_for(_metadata, &victim, INSIDE);
+			begin = now_ns();
+			while (now_ns() - begin < duration * shot / SHOTS)
+				;
+			hits += kill_victim(_metadata, &victim) == INSIDE;
 		}
-		close(fds[1]);
-		kill_when_ready(_metadata, child, fds[0]);
-		close(fds[0]);
-		check_nothing_left(_metadata, self->before.leftovers);
+		EXPECT_LT(0, hits) TH_LOG("%s, which takes %llu ns, was never met by a signal", steps[last].name, duration);
 	}
 }
 

@@ -46,24 +46,13 @@ FIXTURE_TEARDOWN_PARENT(backends)
 	look_after(_metadata, &self->before, NULL);
 }
 
-/* How many S-EPT calls each side made on a TD in the whole of this test. */
-static struct sim_td_calls calls_on(struct __test_metadata *_metadata, __u64 since, __u64 tdr)
+/* Who kept the TDs of this test, which made as many. */
+static struct td_callers *callers_of(struct __test_metadata *_metadata, int expected)
 {
-	struct sim_td_calls calls;
+	struct td_callers *tds;
 
-	ASSERT_EQ(0, sim_td_calls(since, tdr, &calls));
-	ASSERT_TRUE(calls.complete) TH_LOG("the simulator's log is too short for this test");
-	return calls;
-}
-
-/* The TDR of the TD that was made last: the one that is not in @known. */
-static __u64 new_tdr(struct __test_metadata *_metadata, __u64 known)
-{
-	struct sim_td td[2];
-	int nr = sim_tds(td, 2);
-
-	ASSERT_LE(1, nr);
-	return td[0].tdr_pfn == known ? td[nr - 1].tdr_pfn : td[0].tdr_pfn;
+	ASSERT_EQ(expected, callers_of_tds(&tds)) TH_LOG("TDs in the simulator's log: %s", strerror(errno));
+	return tds;
 }
 
 static void expect_backend(struct __test_metadata *_metadata, const struct test_vm *vm, const char *expected)
@@ -78,16 +67,11 @@ static void expect_backend(struct __test_metadata *_metadata, const struct test_
 TEST_F(backends, both_at_once)
 {
 	struct test_vm of_c, of_rust;
-	__u64 tdr_c, tdr_rust;
-	struct sim_td_calls calls;
-	__u64 log;
+	struct td_callers *tds;
 
-	log = sim_log_next();
 	vm_start(_metadata, &of_c, SZ_2M);
-	tdr_c = new_tdr(_metadata, 0);
 	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
 	vm_start(_metadata, &of_rust, SZ_2M);
-	tdr_rust = new_tdr(_metadata, tdr_c);
 	expect_backend(_metadata, &of_c, "kvm");
 	expect_backend(_metadata, &of_rust, "tdx_sept");
 
@@ -102,12 +86,12 @@ TEST_F(backends, both_at_once)
 	vm_close(_metadata, &of_rust);
 	vm_close(_metadata, &of_c);
 
-	calls = calls_on(_metadata, log, tdr_c);
-	EXPECT_LT(0, calls.core);
-	EXPECT_EQ(0, calls.backend) TH_LOG("the backend is to leave KVM's TD alone");
-	calls = calls_on(_metadata, log, tdr_rust);
-	EXPECT_LT(0, calls.backend);
-	EXPECT_EQ(0, calls.core) TH_LOG("KVM's own code is to leave the backend's TD alone");
+	tds = callers_of(_metadata, 2);
+	EXPECT_LT(0, tds[0].core);
+	EXPECT_EQ(0, tds[0].backend) TH_LOG("the backend is to leave KVM's TD alone");
+	EXPECT_LT(0, tds[1].backend);
+	EXPECT_EQ(0, tds[1].core) TH_LOG("KVM's own code is to leave the backend's TD alone");
+	free(tds);
 	ASSERT_EQ(0, module_unload(BACKEND_MODULE)) TH_LOG("unload: %s", strerror(errno));
 }
 
@@ -150,63 +134,55 @@ TEST_F(backends, bound_by_init_vm)
 static atomic_int made;
 static atomic_bool stop;
 
-/* Unloads the backend as soon as a TD was made and lets it, and loads it again at once. */
+/* After each TD that was made, unloads the backend as soon as no TD keeps it, or loads it again. */
 static void *come_and_go(void *arg)
 {
-	int *rounds = arg;
+	int *changes = arg, seen = 0;
 
-	while (!atomic_load(&stop)) {
-		int seen = atomic_load(&made);
+	for (;;) {
+		bool loaded = module_loaded(BACKEND_MODULE);
 
 		while (atomic_load(&made) == seen && !atomic_load(&stop))
 			sched_yield();
-		while (module_unload(BACKEND_MODULE) && !atomic_load(&stop))
+		if (atomic_load(&stop))
+			return NULL;
+		seen = atomic_load(&made);
+		while (loaded ? module_unload(BACKEND_MODULE) : module_load(BACKEND_MODULE, NULL))
 			sched_yield();
-		if (!module_loaded(BACKEND_MODULE) && !module_load(BACKEND_MODULE, NULL))
-			(*rounds)++;
+		++*changes;
 	}
-	return NULL;
-}
-
-/* S-EPT calls since then, by one side or the other. */
-static __u64 sept_calls(const struct sim_calls *before, bool backend)
-{
-	__u64 sum = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(sept_leaves); i++)
-		sum += sim_calls_since(before, sept_leaves[i], backend).ok;
-	return sum;
 }
 
 /* TDs are made while the backend comes and goes: each has one backend or the other from its first S-EPT page to its last. */
 TEST_F(backends, while_it_comes_and_goes)
 {
-	int rounds = 0, of_rust = 0, nr = 10;
-	struct sim_calls before;
+	int changes = 0, of_rust = 0, nr = 12;
+	struct td_callers *tds;
 	struct test_vm vm;
 	pthread_t thread;
 
 	/* The first TD finds it. */
 	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, come_and_go, &rounds));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, come_and_go, &changes));
 	for (int i = 0; i < nr; i++) {
-		__u64 backend, core;
-
-		ASSERT_EQ(0, sim_calls(&before));
 		vm_start(_metadata, &vm, SZ_2M);
 		atomic_fetch_add(&made, 1);
 		vm_prefault(_metadata, &vm, 0, 4 * PAGE_SIZE);
 		vm_close(_metadata, &vm);
-
-		backend = sept_calls(&before, true);
-		core = sept_calls(&before, false);
-		EXPECT_TRUE(!backend != !core) TH_LOG("TD %d: %llu calls by the backend and %llu by KVM's own code", i, backend, core);
-		of_rust += !!backend;
 	}
 	atomic_store(&stop, true);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	EXPECT_LT(0, rounds) TH_LOG("the backend is to be unloaded and loaded meanwhile");
+
+	tds = callers_of(_metadata, nr);
+	for (int i = 0; i < nr; i++) {
+		EXPECT_TRUE(!tds[i].backend != !tds[i].core)
+			TH_LOG("TD %d: %llu calls by the backend and %llu by KVM's own code", i, tds[i].backend, tds[i].core);
+		of_rust += !!tds[i].backend;
+	}
+	free(tds);
+	EXPECT_LT(1, changes) TH_LOG("the backend is to be unloaded and loaded meanwhile");
 	EXPECT_LT(0, of_rust) TH_LOG("it is to keep some of the TDs");
+	EXPECT_GT(nr, of_rust) TH_LOG("KVM's own code is to keep some of the TDs");
 	ASSERT_EQ(0, backend_select(BACKEND_C)) TH_LOG("unload: %s", strerror(errno));
 }
 

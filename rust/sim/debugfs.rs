@@ -7,7 +7,7 @@
 //! | `calls` | each leaf and caller | `leaf caller calls failed` |
 //! | `failures` | each leaf, caller and status but success | `leaf caller status name operand count` |
 //! | `tsc` | each leaf and caller | `leaf caller calls cycles` (in the trap handler) |
-//! | `log` | the ring | `records next dropped` |
+//! | `log` | the ring | `records first next dropped` (a write forgets all calls so far) |
 //! | | each of the last calls | `seq tsc cpu caller leaf version rcx rdx r8 r9 status rcx_out rdx_out r8_out cycles` |
 //! | `pamt` | each page in TDX hands | `page level type owner locked` |
 //! | | each page type | `type pages` (of 4K) |
@@ -47,7 +47,15 @@ pub(super) fn start() -> Result {
     let files = Scope::dir((), c"tdx_sim", |(), dir| {
         dir.read_callback_file(c"calls", &(), &|(), f| log::show_calls(f));
         dir.read_callback_file(c"failures", &(), &|(), f| log::show_failures(f));
-        dir.read_callback_file(c"log", &(), &|(), f| log::show_ring(f));
+        dir.read_write_callback_file(
+            c"log",
+            &(),
+            &|(), f| log::show_ring(f),
+            &|(), _| {
+                log::clear_ring();
+                Ok(())
+            },
+        );
         dir.read_callback_file(c"tsc", &(), &|(), f| log::show_cost(f));
         dir.read_callback_file(c"pamt", &(), &|(), f| pamt::show(f));
         dir.read_callback_file(c"keyids", &(), &|(), f| show_keyids(f));

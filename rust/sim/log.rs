@@ -106,6 +106,7 @@ pub(super) fn start() -> Result {
     }
     let ring = Ring {
         next: Atomic::new(0),
+        first: Atomic::new(0),
         dropped: Atomic::new(0),
         records,
     };
@@ -284,8 +285,8 @@ pub(super) fn show_failures(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 // The ring.
 
-/// Records of the ring; a power of two.
-const RECORDS: usize = 16384;
+/// Records of the ring; a power of two. The calls of one selftest have room.
+const RECORDS: usize = 65536;
 
 /// Sequence number of a record that is being written.
 const WRITING: u64 = u64::MAX;
@@ -344,6 +345,8 @@ impl Record {
 struct Ring {
     /// Number of the next call.
     next: Atomic<u64>,
+    /// Number of the first call that is still of interest.
+    first: Atomic<u64>,
     /// Calls that found their record in use.
     dropped: Atomic<u64>,
     records: KVVec<Record>,
@@ -381,6 +384,13 @@ impl Ring {
     }
 }
 
+/// Forgets the calls so far: [`show_ring`] shows later ones alone.
+pub(super) fn clear_ring() {
+    if let Some(ring) = RING.as_ref() {
+        ring.first.store(ring.next.load(Acquire), Relaxed);
+    }
+}
+
 /// Prints the last calls, oldest first.
 pub(super) fn show_ring(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(ring) = RING.as_ref() else {
@@ -389,10 +399,12 @@ pub(super) fn show_ring(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let next = ring.next.load(Acquire);
     writeln!(
         f,
-        "records={RECORDS} next={next} dropped={}",
+        "records={RECORDS} first={} next={next} dropped={}",
+        ring.first.load(Relaxed),
         ring.dropped.load(Relaxed)
     )?;
-    for number in next.saturating_sub(RECORDS as u64)..next {
+    let oldest = next.saturating_sub(RECORDS as u64);
+    for number in oldest.max(ring.first.load(Relaxed))..next {
         // A call that has not been stored yet, or no more, is a gap in the sequence.
         let Some(words) = ring.record(number).and_then(|record| record.read(number)) else {
             continue;

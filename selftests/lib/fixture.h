@@ -11,22 +11,18 @@
 #include "kselftest_harness.h"
 
 #include "backend.h"
+#include "callers.h"
 #include "files.h"
 #include "kmsg.h"
 #include "sim.h"
 
 #define MAX_EXPECTED	8
-
-/* The leaves by which KVM changes an S-EPT, all on behalf of one TD. */
-static const char *const sept_leaves[] = {
-	"TDH.MEM.SEPT.ADD", "TDH.MEM.PAGE.ADD", "TDH.MEM.PAGE.AUG", "TDH.MEM.RANGE.BLOCK", "TDH.MEM.TRACK", "TDH.MEM.PAGE.REMOVE",
-};
+#define EXPECTED_SIZE	192
 
 /* How it was before the test. */
 struct before {
 	struct sim_calls calls;
 	unsigned long long kmsg;
-	char leftovers[512];
 };
 
 FIXTURE(tdx) {
@@ -34,7 +30,8 @@ FIXTURE(tdx) {
 
 	/* What is different about this test; to be set by the test. */
 	bool no_sept_calls;			/* it gets not as far as the S-EPT */
-	const char *complaints[MAX_EXPECTED];	/* what the kernel is to complain of, NULL-terminated */
+	char complaints[MAX_EXPECTED][EXPECTED_SIZE];	/* what the kernel is to complain of; texts, for the parent cannot follow pointers */
+	void (*undo)(void);			/* what the machine needs to be as it was, however the test ends */
 };
 
 FIXTURE_VARIANT(tdx) {
@@ -49,6 +46,15 @@ FIXTURE_VARIANT_ADD(tdx, c) {
 	.backend = BACKEND_C,
 };
 
+/* Nothing is in TDX hands: no page in the whole of the PAMT, and no KeyID but the TDX module's own. */
+static __maybe_unused void check_nothing_left(struct __test_metadata *_metadata, const char *whose)
+{
+	char text[512];
+
+	ASSERT_LE(0, sim_leftovers(text, sizeof(text)));
+	EXPECT_STREQ("", text) TH_LOG("%s left pages or KeyIDs in TDX hands", whose);
+}
+
 static __maybe_unused void look_before(struct __test_metadata *_metadata, struct before *before)
 {
 	/* A WARN_ON_ONCE() that an earlier test met is to be seen again. */
@@ -56,18 +62,19 @@ static __maybe_unused void look_before(struct __test_metadata *_metadata, struct
 
 	before->kmsg = kmsg_now();
 	ASSERT_EQ(0, sim_calls(&before->calls));
-	ASSERT_LE(0, sim_leftovers(before->leftovers, sizeof(before->leftovers)));
+	ASSERT_EQ(0, callers_forget());
+	check_nothing_left(_metadata, "an earlier test");
 }
 
-/* No more in TDX hands than before, and no complaint but the expected ones. */
-static __maybe_unused void look_after(struct __test_metadata *_metadata, const struct before *before, const char *const *complaints)
+/* Nothing in TDX hands, and the complaints that were expected and no other. */
+static __maybe_unused void look_after(struct __test_metadata *_metadata, const struct before *before,
+				      const char *const *complaints)
 {
-	char text[512], first[256];
+	char first[256];
 
-	ASSERT_LE(0, sim_leftovers(text, sizeof(text)));
-	EXPECT_STREQ(before->leftovers, text) TH_LOG("pages or KeyIDs are left in TDX hands");
+	check_nothing_left(_metadata, "the test");
 	EXPECT_EQ(0, kmsg_complaints(before->kmsg, complaints, first, sizeof(first)))
-		TH_LOG("the kernel is to complain of nothing else, but said: %s", first);
+		TH_LOG("the kernel's complaints are not those expected: %s", *first ? first : strerror(errno));
 }
 
 FIXTURE_SETUP(tdx)
@@ -80,55 +87,59 @@ FIXTURE_SETUP(tdx)
 	look_before(_metadata, &self->before);
 }
 
-/* All S-EPT calls came from where this variant wants them, and there were some. */
-static void check_callers(struct __test_metadata *_metadata, const struct sim_calls *before, enum backend backend, bool none)
+/* The S-EPT calls of each TD came from where this variant wants them, and there were some. */
+static void check_callers(struct __test_metadata *_metadata, enum backend backend, bool none)
 {
 	const bool rust = backend == BACKEND_RUST;
-	struct sim_call removed, tables, right, wrong;
+	struct td_callers *tds;
 	__u64 total = 0;
+	int nr;
 
-	for (size_t i = 0; i < ARRAY_SIZE(sept_leaves); i++) {
-		right = sim_calls_since(before, sept_leaves[i], rust);
-		wrong = sim_calls_since(before, sept_leaves[i], !rust);
-		total += right.ok + right.failed;
-		EXPECT_EQ(0, wrong.ok + wrong.failed)
-			TH_LOG("%s was issued by %s", sept_leaves[i], rust ? "the TDX core's tdh_*()" : "the backend");
+	nr = callers_of_tds(&tds);
+	ASSERT_LE(0, nr) TH_LOG("the simulator's log: %s", errno == ENOBUFS ? "too short for this test" : strerror(errno));
+	for (int i = 0; i < nr; i++) {
+		EXPECT_EQ(0, rust ? tds[i].core : tds[i].backend)
+			TH_LOG("S-EPT calls of the TD with TDR PFN %#llx by %s", tds[i].tdr_pfn, rust ? "the TDX core's tdh_*()" : "the backend");
+		EXPECT_EQ(0, tds[i].held)
+			TH_LOG("pages that the TD with TDR PFN %#llx got and that were neither reclaimed nor written back", tds[i].tdr_pfn);
+		total += tds[i].backend + tds[i].core;
 	}
 	if (none) {
 		EXPECT_EQ(0, total) TH_LOG("this test was not to reach the S-EPT");
 	} else {
 		EXPECT_LT(0, total) TH_LOG("no S-EPT call at all was seen");
 	}
-
-	/* These leaves serve control pages, too: what is left of them is the TDX core's. */
-	removed = sim_calls_since(before, "TDH.MEM.PAGE.REMOVE", true);
-	right = sim_calls_since(before, "TDH.PHYMEM.PAGE.WBINVD", true);
-	EXPECT_EQ(removed.ok, right.ok) TH_LOG("the backend is to write back the cache of each page that it removes");
-
-	tables = sim_calls_since(before, "TDH.MEM.SEPT.ADD", true);
-	right = sim_calls_since(before, "TDH.PHYMEM.PAGE.RECLAIM", true);
-	EXPECT_EQ(tables.ok, right.ok) TH_LOG("the backend is to reclaim each S-EPT page that it added");
+	free(tds);
 }
 
 FIXTURE_TEARDOWN_PARENT(tdx)
 {
+	const char *complaints[MAX_EXPECTED + 1] = { };
+
 	if (_metadata->exit_code == KSFT_SKIP)
 		return;
 
 	/* Left by an ASSERT that failed, it would set off the handler of the next EXPECT. */
 	_metadata->trigger = 0;
-	if (*self->complaints)
+	for (int i = 0; i < MAX_EXPECTED && *self->complaints[i]; i++)
+		complaints[i] = self->complaints[i];
+	if (*complaints)
 		kmsg_expect_end(_metadata->name);
-	check_callers(_metadata, &self->before.calls, variant->backend, self->no_sept_calls);
-	look_after(_metadata, &self->before, self->complaints);
+	if (self->undo)
+		self->undo();
+	check_callers(_metadata, variant->backend, self->no_sept_calls);
+	look_after(_metadata, &self->before, complaints);
 }
 
-/* From here on the test provokes the kernel: it is to say these texts, NULL-terminated, and nothing else that is a complaint. */
+/*
+ * From here on the test provokes the kernel: it is to say each of these texts, NULL-terminated, and nothing else that is a complaint.
+ * They may have wildcards, as fnmatch() knows them.
+ */
 static __maybe_unused void expect_complaints(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self, const char *const *texts)
 {
 	for (int i = 0; texts[i]; i++) {
-		ASSERT_LT(i, MAX_EXPECTED - 1);
-		self->complaints[i] = texts[i];
+		ASSERT_LT(i, MAX_EXPECTED);
+		ASSERT_GT(EXPECTED_SIZE, snprintf(self->complaints[i], EXPECTED_SIZE, "%s", texts[i]));
 	}
 	kmsg_expect_begin(_metadata->name);
 }

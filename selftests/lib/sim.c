@@ -6,19 +6,6 @@
 
 #include "sim.h"
 
-/* Leaves that change or track the S-EPT of one TD, with the register that holds the TDR. */
-static const struct {
-	const char *leaf;
-	const char *tdr;
-} sept_calls[] = {
-	{ "TDH.MEM.SEPT.ADD",	  "rdx" },
-	{ "TDH.MEM.PAGE.ADD",	  "rdx" },
-	{ "TDH.MEM.PAGE.AUG",	  "rdx" },
-	{ "TDH.MEM.RANGE.BLOCK",  "rdx" },
-	{ "TDH.MEM.PAGE.REMOVE",  "rdx" },
-	{ "TDH.MEM.TRACK",	  "rcx" },
-};
-
 int sim_for_each(const char *file, sim_visit_t visit, void *arg)
 {
 	char path[128], record[1024];
@@ -62,7 +49,8 @@ __u64 sim_number(const char *record, const char *key)
 	return found ? strtoull(found, NULL, 0) : 0;
 }
 
-static bool from_backend(const char *record)
+/* Who issued a call: the backend by tdx_seamcall(), or the TDX core's tdh_*()? */
+bool sim_from_backend(const char *record)
 {
 	char caller[16];
 
@@ -79,7 +67,7 @@ static void note_calls(const char *record, void *arg)
 		return;
 	calls->nr++;
 	sim_text(record, "leaf", call->leaf, sizeof(call->leaf));
-	call->backend = from_backend(record);
+	call->backend = sim_from_backend(record);
 	call->failed = sim_number(record, "failed");
 	call->ok = sim_number(record, "calls") - call->failed;
 }
@@ -109,62 +97,6 @@ struct sim_call sim_calls_since(const struct sim_calls *before, const char *leaf
 	is.ok -= was.ok;
 	is.failed -= was.failed;
 	return is;
-}
-
-/* The first line of the log is about the log. */
-static void note_next(const char *record, void *arg)
-{
-	if (find_value(record, "next"))
-		*(__u64 *)arg = sim_number(record, "next");
-}
-
-/* The sequence number that the next call will have. */
-__u64 sim_log_next(void)
-{
-	__u64 next = 0;
-
-	sim_for_each("log", note_next, &next);
-	return next;
-}
-
-struct td_search {
-	__u64 since, tdr, expected_seq;
-	struct sim_td_calls *calls;
-};
-
-static void count_td_call(const char *record, void *arg)
-{
-	struct td_search *search = arg;
-	char leaf[32];
-	__u64 seq;
-
-	if (!find_value(record, "seq"))
-		return;
-	seq = sim_number(record, "seq");
-	if (seq < search->since)
-		return;
-	if (seq != search->expected_seq)
-		search->calls->complete = false;
-	search->expected_seq = seq + 1;
-
-	sim_text(record, "leaf", leaf, sizeof(leaf));
-	for (size_t i = 0; i < sizeof(sept_calls) / sizeof(sept_calls[0]); i++) {
-		if (strcmp(leaf, sept_calls[i].leaf) || sim_number(record, sept_calls[i].tdr) != search->tdr)
-			continue;
-		if (from_backend(record))
-			search->calls->backend++;
-		else
-			search->calls->core++;
-	}
-}
-
-/* S-EPT calls on one TD since sim_log_next() gave @since. */
-int sim_td_calls(__u64 since, __u64 tdr_pfn, struct sim_td_calls *calls)
-{
-	struct td_search search = { .since = since, .tdr = tdr_pfn << 12, .expected_seq = since, .calls = calls };
-
-	*calls = (struct sim_td_calls) { .complete = true };
-	return sim_for_each("log", count_td_call, &search);
 }
 
 struct answer_count {

@@ -19,6 +19,7 @@ int sim_for_each(const char *file, sim_visit_t visit, void *arg);
 /* A word of a record. A key that is missing gives an empty string, or 0. */
 void sim_text(const char *record, const char *key, char *value, size_t size);
 __u64 sim_number(const char *record, const char *key);
+bool sim_from_backend(const char *record);
 
 /* SEAMCALLs so far, by leaf and by who issued them. */
 struct sim_call {
@@ -35,15 +36,6 @@ struct sim_calls {
 int sim_calls(struct sim_calls *calls);
 struct sim_call sim_calls_of(const struct sim_calls *calls, const char *leaf, bool backend);
 struct sim_call sim_calls_since(const struct sim_calls *before, const char *leaf, bool backend);
-
-/* The calls on one TD as the log has them. */
-struct sim_td_calls {
-	__u64 backend, core;
-	bool complete;		/* nothing was dropped from the log */
-};
-
-__u64 sim_log_next(void);
-int sim_td_calls(__u64 since, __u64 tdr_pfn, struct sim_td_calls *calls);
 
 /* How often a leaf has answered with a status of this class (bits 63:32), other than success. */
 __u64 sim_answers(const char *leaf, __u32 class);
