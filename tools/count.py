@@ -88,6 +88,11 @@ class Tap:
         """The level at an indentation, which may begin here."""
         return self.levels.setdefault(indent, Level(len(self.count.failed)))
 
+    def unplanned(self):
+        """Whether there are results whose plan is still to come: TAP has it before or behind them."""
+        top = self.levels.get(0)
+        return top is not None and top.plan is None and top.seen > 0
+
     def close(self, indent, name):
         """End the levels from an indentation on. Returns whether they held tests, and whether one of these failed."""
         ended = [self.levels.pop(depth) for depth in list(self.levels) if depth >= indent]
@@ -116,7 +121,7 @@ class Tap:
             self.close(0, self.program)
             self.program = match["name"]
         elif match := PLAN.match(line):
-            if not match["indent"]:
+            if not match["indent"] and not self.unplanned():
                 self.close(0, self.program)
             self.level(len(match["indent"])).plan = int(match["count"])
             if match["directive"]:
