@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Wrong use, and a machine that lacks something, end in one clear line. What is lacking is faked: programs of that name are put
 # first in the path. Seconds, no network. TAP.
+# shellcheck disable=SC2016,SC1010 # the fakes are scripts of their own
 
 TOP=$(cd "$(dirname "$0")/../.." && pwd -P)
 WORK=$(mktemp -d)
