@@ -47,15 +47,10 @@ pub(super) fn start() -> Result {
     let files = Scope::dir((), c"tdx_sim", |(), dir| {
         dir.read_callback_file(c"calls", &(), &|(), f| log::show_calls(f));
         dir.read_callback_file(c"failures", &(), &|(), f| log::show_failures(f));
-        dir.read_write_callback_file(
-            c"log",
-            &(),
-            &|(), f| log::show_ring(f),
-            &|(), _| {
-                log::clear_ring();
-                Ok(())
-            },
-        );
+        dir.read_write_callback_file(c"log", &(), &|(), f| log::show_ring(f), &|(), _| {
+            log::clear_ring();
+            Ok(())
+        });
         dir.read_callback_file(c"tsc", &(), &|(), f| log::show_cost(f));
         dir.read_callback_file(c"pamt", &(), &|(), f| pamt::show(f));
         dir.read_callback_file(c"keyids", &(), &|(), f| show_keyids(f));
