@@ -7,6 +7,9 @@
 //! accepts). To take pages away from a TD that may run: [`block`] the range, [`track`], make every
 //! vCPU leave the guest once, [`remove`].
 //!
+//! [`map`] and [`unmap`] do all of that for whole ranges of memory, with the largest pages and the
+//! fewest calls.
+//!
 //! All of them work on ranges and name memory by page frame number alone. Before a page is given to
 //! the TDX module the only question asked about it is whether TDX covers it, see
 //! [`Machine::convertible`]. An operation that cannot go on says how far it got and why: see
@@ -14,11 +17,13 @@
 
 use crate::{
     abi::{
+        sept::State,
         Gpa,
         GpaWord,
         Hkid,
         Level,
-        Pfn, //
+        Pfn,
+        Status, //
     },
     seamcall::{
         self,
@@ -27,24 +32,49 @@ use crate::{
 };
 use core::fmt;
 
+mod back;
+mod host;
 mod map;
+mod map_range;
+mod run;
 mod split;
 mod table;
 mod unmap;
+mod unmap_range;
 
+pub use host::{
+    Cost,
+    Host,
+    Partial, //
+};
 pub use map::{
     add,
     aug, //
 };
-pub use split::split;
+pub use map_range::{
+    map,
+    Memory, //
+};
+pub use run::Run;
+pub use split::{
+    merge,
+    split, //
+};
 pub use table::{
     free_table,
-    link, //
+    link,
+    unlink, //
 };
 pub use unmap::{
     block,
     remove,
-    track, //
+    track,
+    unblock, //
+};
+pub use unmap_range::{
+    unlink_empty,
+    unmap,
+    Flush, //
 };
 
 /// What the operations need from the machine besides its TDX module.
@@ -59,6 +89,9 @@ pub trait Machine: Seamcall {
     /// Makes memory that came back from the TDX module fit for use by the host, where the CPU needs
     /// more for that than the TDX module does.
     fn reset(&self, first: Pfn, level: Level);
+
+    /// Writes back and invalidates all caches of all CPUs. Returns how many CPUs were interrupted.
+    fn flush_caches(&self) -> u64;
 }
 
 /// A TD, as far as its secure EPT is concerned.
@@ -126,6 +159,11 @@ impl Range {
         GpaWord::from_raw(gpa | self.level.raw())
     }
 
+    /// Returns the entries of all mappings, in their order.
+    fn entries(&self) -> impl Iterator<Item = GpaWord> + '_ {
+        (0..self.nr).map(|n| self.entry(n))
+    }
+
     /// Returns the memory of mapping `n`, where `first` is that of mapping 0.
     #[inline]
     fn memory(&self, first: Pfn, n: u64) -> Option<Pfn> {
@@ -141,6 +179,8 @@ pub enum Why {
     Invalid,
     /// TDX does not cover all of the memory. Nothing was called.
     NotConvertible,
+    /// A table page was needed, and the caller had none.
+    NoTable,
     /// The TDX module refused the mapping; it is as it was before.
     Refused(seamcall::Error),
     /// The TDX module unmapped other memory than the caller named: this. The
@@ -159,15 +199,61 @@ pub struct Stop {
     pub why: Why,
 }
 
+/// What an S-EPT operation found in the place of what it expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// A larger page, of this level, covers the address.
+    Larger(Level),
+    /// A table page, for smaller pages, is in the place of the page.
+    Smaller,
+    /// The pages to merge are not contiguous, or not all in the same state.
+    NotUniform,
+    /// The table page to unlink has entries in use.
+    NotEmpty,
+    /// The entry, of this level, is free.
+    Free(Level),
+}
+
+impl Why {
+    /// Returns what was in the way, where the TDX module's refusal tells.
+    pub fn conflict(&self) -> Option<Conflict> {
+        let Self::Refused(error) = self else {
+            return None;
+        };
+        match error.status.class() {
+            Status::EPT_INVALID_PROMOTE_CONDITIONS => return Some(Conflict::NotUniform),
+            Status::EPT_PAGE_NOT_FREE => return Some(Conflict::NotEmpty),
+            _ => (),
+        }
+        let (_, info) = error.entry()?;
+        let (level, state) = (info.level()?, info.state()?);
+        match error.status.class() {
+            Status::EPT_WALK_FAILED if state.is_leaf() => Some(Conflict::Larger(level)),
+            _ if state == State::Free => Some(Conflict::Free(level)),
+            Status::EPT_ENTRY_STATE_INCORRECT if !state.is_empty() && !state.is_leaf() => {
+                Some(Conflict::Smaller)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid => f.write_str("invalid argument"),
+            Self::NotConvertible => f.write_str("not memory that TDX can convert"),
+            Self::NoTable => f.write_str("no page for a table"),
+            Self::Refused(error) => write!(f, "refused, {error}"),
+            Self::Mismatch(removed) => write!(f, "unmapped PFN {:#x} instead", removed.get()),
+            Self::Lost(error) => write!(f, "memory lost, {error}"),
+        }
+    }
+}
+
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.why {
-            Why::Invalid => f.write_str("invalid argument")?,
-            Why::NotConvertible => f.write_str("not memory that TDX can convert")?,
-            Why::Refused(error) => write!(f, "refused, {error}")?,
-            Why::Mismatch(removed) => write!(f, "unmapped PFN {:#x} instead", removed.get())?,
-            Why::Lost(error) => write!(f, "memory lost, {error}")?,
-        }
+        write!(f, "{}", self.why)?;
         if self.done > 0 {
             write!(f, ", after {} mappings", self.done)?;
         }

@@ -58,6 +58,10 @@ impl Machine for Kernel {
     fn reset(&self, first: Pfn, level: Level) {
         TdxCore.reset(first, level)
     }
+
+    fn flush_caches(&self) -> u64 {
+        TdxCore.flush_caches()
+    }
 }
 
 // `tests/memory.c`.

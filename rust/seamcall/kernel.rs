@@ -58,6 +58,15 @@ impl Machine for TdxCore {
         u32::from(unsafe { bindings::boot_cpu_data.x86_phys_bits })
     }
 
+    fn flush_caches(&self) -> u64 {
+        // SAFETY: The function may be called wherever interrupts are on.
+        unsafe { bindings::wbinvd_on_all_cpus() };
+        // SAFETY: The counter is always there. Where it changes meanwhile, any value will do.
+        let online = unsafe { (&raw const bindings::__num_online_cpus).read_volatile() };
+        // This CPU interrupts all others.
+        u64::try_from(online.counter).map_or(0, |online| online.saturating_sub(1))
+    }
+
     #[inline]
     fn reset(&self, first: Pfn, level: Level) {
         // SAFETY: The memory came back from the TDX module, and its user has not got it yet.
@@ -76,6 +85,8 @@ impl From<Error> for kernel::error::Error {
             Status::GP => EOPNOTSUPP,
             Status::UD => EACCES,
             status if status.is(Status::OPERAND_BUSY) => EBUSY,
+            // The TDX module has the page already, for this TD or for another.
+            status if status.is(Status::PAGE_METADATA_INCORRECT) => EBUSY,
             _ => EIO,
         }
     }

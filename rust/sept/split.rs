@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Splitting large mappings.
+//! Splitting large mappings, and merging small ones.
 
 use super::{
+    back,
     check_memory,
     Machine,
     Result,
@@ -47,4 +48,24 @@ pub unsafe fn split<M: Machine>(
     // SAFETY: `table` is the caller's to give.
     unsafe { tdh::mem::page_demote(machine, td.tdr, at, table) }
         .map_err(|error| Stop::refused(0, error))
+}
+
+/// Merges the 512 mappings below the entry of `level` at `gpa` into one, and returns the table page
+/// that mapped them, fit for use.
+///
+/// Once the TD is final, the entry has to be blocked and tracked before; the merged mapping is not
+/// blocked.
+///
+/// # Errors
+///
+/// [`Why::Invalid`] if there are no mappings of that level; [`Why::Refused`] with the errors of
+/// [`tdh::mem::page_promote`], see [`Why::conflict`]; [`Why::Lost`] if the table page cannot be used.
+pub fn merge<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level) -> Result<Pfn> {
+    let at = match (gpa.at(level), level) {
+        (Some(at), Level::M2 | Level::G1) => at,
+        _ => return Err(Stop::before(Why::Invalid)),
+    };
+    let table =
+        tdh::mem::page_promote(machine, td.tdr, at).map_err(|error| Stop::refused(0, error))?;
+    back::table(machine, td, table).map_err(Stop::before)
 }

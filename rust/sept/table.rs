@@ -3,6 +3,7 @@
 //! Table pages.
 
 use super::{
+    back,
     check_memory,
     Machine,
     Result,
@@ -39,6 +40,25 @@ pub unsafe fn link<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level, tab
     // SAFETY: `table` is the caller's to give.
     unsafe { tdh::mem::sept_add(machine, td.tdr, at, table) }
         .map_err(|error| Stop::refused(0, error))
+}
+
+/// Unlinks the table page below the entry of `level` at `gpa`, which maps nothing, and returns it, fit
+/// for use.
+///
+/// Once the TD is final, the entry has to be blocked and tracked before.
+///
+/// # Errors
+///
+/// [`Why::Invalid`] if no table can be below such an entry; [`Why::Refused`] with the errors of
+/// [`tdh::mem::sept_remove`], see [`Why::conflict`]; [`Why::Lost`] if the page cannot be used.
+pub fn unlink<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level) -> Result<Pfn> {
+    let at = match gpa.at(level) {
+        Some(at) if level > Level::K4 => at,
+        _ => return Err(Stop::before(Why::Invalid)),
+    };
+    let table =
+        tdh::mem::sept_remove(machine, td.tdr, at).map_err(|error| Stop::refused(0, error))?;
+    back::table(machine, td, table).map_err(Stop::before)
 }
 
 /// Takes back a table page of a TD whose KeyID is free.

@@ -3,6 +3,7 @@
 //! Taking pages away.
 
 use super::{
+    back,
     Machine,
     Range,
     Result,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     abi::{
-        KeyedPfn,
+        GpaWord,
         Level,
         Pfn, //
     },
@@ -45,6 +46,21 @@ pub fn track<S: Seamcall>(seam: &S, td: &Td) -> Result {
     tdh::mem::track(seam, td.tdr).map_err(|error| Stop::refused(0, error))
 }
 
+/// Makes the mappings of `range` usable again that were blocked.
+///
+/// Once the TD is final, they have to be tracked before.
+///
+/// # Errors
+///
+/// [`Why::Refused`] with the errors of [`tdh::mem::range_unblock`].
+pub fn unblock<S: Seamcall>(seam: &S, td: &Td, range: &Range) -> Result {
+    for n in 0..range.nr() {
+        tdh::mem::range_unblock(seam, td.tdr, range.entry(n))
+            .map_err(|error| Stop::refused(n, error))?;
+    }
+    Ok(())
+}
+
 /// Unmaps `range`, which maps the memory from `first` up, and makes that memory fit for use.
 ///
 /// # Errors
@@ -58,31 +74,27 @@ pub fn remove<M: Machine>(machine: &M, td: &Td, range: &Range, first: Pfn) -> Re
         return Err(Stop::before(Why::Invalid));
     }
     for n in 0..range.nr() {
-        // Known before the mapping is gone, since there is no way back then.
-        let keyed = range
-            .memory(first, n)
-            .and_then(|page| Some((page, KeyedPfn::new(page, td.hkid, machine.keyid_shift())?)));
-        let Some((page, keyed)) = keyed else {
-            return Err(Stop {
-                done: n,
-                why: Why::Invalid,
-            });
-        };
-        let removed = tdh::mem::page_remove(machine, td.tdr, range.entry(n))
-            .map_err(|error| Stop::refused(n, error))?;
-        if removed != page {
-            return Err(Stop {
-                done: n,
-                why: Why::Mismatch(removed),
-            });
-        }
-        for small in 0..level.pages() {
-            tdh::phymem::page_wbinvd(machine, keyed.page(small)).map_err(|error| Stop {
-                done: n,
-                why: Why::Lost(error),
-            })?;
-        }
-        machine.reset(page, level);
+        let stop = |why| Stop { done: n, why };
+        let page = range.memory(first, n).ok_or(stop(Why::Invalid))?;
+        remove_one(machine, td, range.entry(n), page, level).map_err(stop)?;
     }
     Ok(())
+}
+
+/// Unmaps the page of `level` mapped by `at`, and makes it fit for use.
+#[inline]
+fn remove_one<M: Machine>(
+    machine: &M,
+    td: &Td,
+    at: GpaWord,
+    page: Pfn,
+    level: Level,
+) -> Result<(), Why> {
+    // Known before the mapping is gone, since there is no way back then.
+    let keyed = back::keyed(machine, td, page).ok_or(Why::Invalid)?;
+    let removed = tdh::mem::page_remove(machine, td.tdr, at).map_err(Why::Refused)?;
+    if removed != page {
+        return Err(Why::Mismatch(removed));
+    }
+    back::make_usable(machine, page, keyed, level).map_err(Why::Lost)
 }

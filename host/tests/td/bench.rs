@@ -7,7 +7,10 @@ use std::{
         Cell,
         RefCell, //
     },
-    collections::BTreeSet, //
+    collections::{
+        BTreeMap,
+        BTreeSet, //
+    }, //
 };
 use tdx::{
     abi::{
@@ -57,9 +60,9 @@ const TDMR_INFO: u64 = 0x0100_0000;
 const TDMR_ARRAY: u64 = 0x0100_1000;
 /// Page numbers of the memory that TDX covers.
 const FIRST: u64 = layout::TDMR_BASE >> 12;
-const PAGES: u64 = GIB >> 12;
+const PAGES_PER_GIB: u64 = GIB >> 12;
 /// Pages that are handed out one by one; the memory after them is for large pages.
-const SMALL_PAGES: u64 = PAGES / 2;
+const SMALL_PAGES: u64 = PAGES_PER_GIB / 2;
 /// KeyIDs of the layout: the first is the module's own.
 const GLOBAL_KEYID: u16 = 32;
 const LAST_KEYID: u16 = 63;
@@ -68,6 +71,10 @@ const LAST_KEYID: u16 = 63;
 pub(crate) struct ModelBench {
     pub(crate) computer: Computer,
     module: Module,
+    /// Pages that TDX covers.
+    pages: u64,
+    /// Calls by leaf.
+    counts: RefCell<BTreeMap<Leaf, u64>>,
     /// The logical processor that calls are made on.
     lp: Cell<u32>,
     pages_in_use: RefCell<BTreeSet<Pfn>>,
@@ -75,9 +82,17 @@ pub(crate) struct ModelBench {
 }
 
 impl ModelBench {
+    /// A machine with 1 GiB of memory for TDs.
     pub(crate) fn new() -> Self {
+        Self::with_memory(1)
+    }
+
+    /// A machine with `gib` GiB of memory for TDs.
+    pub(crate) fn with_memory(gib: u64) -> Self {
         let bench = Self {
-            computer: Computer::new(layout::config(Profile::Current, 1), layout::RAM_SIZE),
+            computer: Computer::new(layout::config(Profile::Current, gib), layout::RAM_SIZE),
+            pages: gib * PAGES_PER_GIB,
+            counts: Default::default(),
             module: Module::new(),
             lp: Cell::new(0),
             pages_in_use: RefCell::default(),
@@ -86,13 +101,13 @@ impl ModelBench {
         // Base and size of the TDMR, then of its PAMT for 1 GiB, 2 MiB and 4 KiB pages.
         let info = [
             layout::TDMR_BASE,
-            GIB,
+            gib * GIB,
             0x8000_0000,
             0x1000,
             0x8000_1000,
-            0x2000,
+            gib * 0x2000,
             0x8040_0000,
-            0x40_0000,
+            gib * 0x40_0000,
         ];
         bench.write_words(TDMR_INFO, &info);
         bench.write_words(TDMR_ARRAY, &[TDMR_INFO]);
@@ -103,7 +118,7 @@ impl ModelBench {
         unsafe { sys::config(&bench, tdmrs, Hkid::new(GLOBAL_KEYID)) }.unwrap();
         assert_eq!(sys::key_config(&bench).unwrap(), KeyConfigured::Now);
         let base = Pfn::new(FIRST).unwrap();
-        let end = layout::TDMR_BASE + GIB;
+        let end = layout::TDMR_BASE + gib * GIB;
         while sys::tdmr_init(&bench, base).unwrap().unwrap() != TdmrInit::UpTo(end) {}
         bench
     }
@@ -128,11 +143,30 @@ impl ModelBench {
         Pfn::new(FIRST + SMALL_PAGES).unwrap()
     }
 
+    /// Page `n` of the memory that begins at the second GiB, where nothing is handed out.
+    pub(crate) fn gib_page(&self, n: u64) -> Pfn {
+        Pfn::new(FIRST + PAGES_PER_GIB + n).unwrap()
+    }
+
+    /// Calls of a leaf so far.
+    pub(crate) fn count(&self, leaf: Leaf) -> u64 {
+        self.counts.borrow().get(&leaf).copied().unwrap_or(0)
+    }
+
+    /// All calls of leaves on the S-EPT so far.
+    pub(crate) fn sept_calls(&self) -> u64 {
+        let counts = self.counts.borrow();
+        let sept = counts
+            .iter()
+            .filter(|(leaf, _)| leaf.name().starts_with("TDH.MEM."));
+        sept.map(|(_, count)| count).sum()
+    }
+
     /// All resources are the host's again, and the TDX module agrees.
     pub(crate) fn assert_all_given_back(&self) {
         assert_eq!(*self.pages_in_use.borrow(), BTreeSet::new());
         assert_eq!(*self.keyids_in_use.borrow(), BTreeSet::new());
-        for pfn in FIRST..FIRST + PAGES {
+        for pfn in FIRST..FIRST + self.pages {
             let page = tdh::phymem::page_rdmd(self, Pfn::new(pfn).unwrap()).unwrap();
             assert_eq!(page.page_type, Some(PageType::Nda), "page {pfn:#x}");
         }
@@ -145,6 +179,9 @@ impl Seamcall for ModelBench {
             rax: rax.into_raw(),
             args: *args,
         };
+        if let Some(leaf) = rax.known_leaf() {
+            *self.counts.borrow_mut().entry(leaf).or_default() += 1;
+        }
         let cpu = self.computer.cpu(self.lp.get(), 0);
         match self.module.seamcall(&cpu, &mut regs) {
             Exit::Completed => {
@@ -169,7 +206,7 @@ impl Machine for ModelBench {
         first >= FIRST
             && first
                 .checked_add(pages)
-                .is_some_and(|end| end <= FIRST + PAGES)
+                .is_some_and(|end| end <= FIRST + self.pages)
     }
 
     fn keyid_shift(&self) -> u32 {
@@ -177,6 +214,10 @@ impl Machine for ModelBench {
     }
 
     fn reset(&self, _first: Pfn, _level: Level) {}
+
+    fn flush_caches(&self) -> u64 {
+        LPS.into()
+    }
 }
 
 impl Bench for ModelBench {

@@ -88,6 +88,10 @@ impl Machine for Disturbed<'_> {
     fn reset(&self, first: Pfn, level: Level) {
         self.bench.reset(first, level);
     }
+
+    fn flush_caches(&self) -> u64 {
+        self.bench.flush_caches()
+    }
 }
 
 impl Bench for Disturbed<'_> {

@@ -5,8 +5,10 @@
 mod bench;
 mod disturbed;
 mod large;
+mod layouts;
 mod leaves;
 mod random;
+mod whole;
 
 use bench::ModelBench;
 use tdx::scenario::{

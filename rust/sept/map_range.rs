@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mapping whole ranges, with the largest pages and the fewest calls.
+
+use super::{
+    check_memory,
+    Conflict,
+    Cost,
+    Host,
+    Machine,
+    Partial,
+    Td,
+    Why, //
+};
+use crate::{
+    abi::{
+        Gpa,
+        Level,
+        Pfn, //
+    },
+    tdh, //
+};
+
+/// Contiguous memory of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// The first page.
+    pub first: Pfn,
+    /// Number of 4 KiB pages.
+    pub pages: u64,
+}
+
+/// Maps the pieces of `memory`, one after the other, from `gpa` up, for the guest to accept: with
+/// 2 MiB pages where both addresses and the length of the piece allow it and `largest` does not
+/// forbid it, else with 4 KiB pages. Table pages that are missing come from `host`.
+///
+/// Where a table page is in the place of a 2 MiB page already, 4 KiB pages are mapped.
+///
+/// # Errors
+///
+/// [`Why::Invalid`] if the range goes beyond 2^52 or there is no such memory, and
+/// [`Why::NotConvertible`], before anything was called; [`Why::NoTable`]; [`Why::Refused`] with the
+/// errors of [`tdh::mem::page_aug`] and [`tdh::mem::sept_add`], see [`Why::conflict`].
+///
+/// # Safety
+///
+/// The memory, and the pages that `host` gives, must be the caller's to give; nobody may access them
+/// until they have come back.
+pub unsafe fn map<M: Machine, H: Host>(
+    machine: &M,
+    td: &Td,
+    gpa: Gpa,
+    memory: &[Memory],
+    largest: Level,
+    host: &mut H,
+) -> Result<Cost, Partial> {
+    let mut mapper = Mapper {
+        machine,
+        td,
+        host,
+        covered: None,
+        cost: Cost::default(),
+    };
+    let mut done = 0;
+    let result = check(machine, gpa, memory).and_then(|()| {
+        memory.iter().try_for_each(|piece| {
+            // SAFETY: The caller gives memory and tables.
+            unsafe { mapper.piece(gpa, piece, largest, &mut done) }
+        })
+    });
+    match result {
+        Ok(()) => Ok(mapper.cost),
+        Err(why) => Err(Partial {
+            pages: done,
+            why,
+            cost: mapper.cost,
+        }),
+    }
+}
+
+/// Checks everything that can be checked beforehand.
+fn check<M: Machine>(machine: &M, gpa: Gpa, memory: &[Memory]) -> Result<(), Why> {
+    let mut room = gpa.room_above() >> Level::K4.shift();
+    for piece in memory {
+        room = room.checked_sub(piece.pages).ok_or(Why::Invalid)?;
+        check_memory(machine, piece.first, piece.pages, Level::K4).map_err(|stop| stop.why)?;
+    }
+    Ok(())
+}
+
+struct Mapper<'a, M, H> {
+    machine: &'a M,
+    td: &'a Td,
+    host: &'a mut H,
+    /// Start of what the table page covers that was last seen to be there, and level of its entries.
+    covered: Option<(Gpa, Level)>,
+    cost: Cost,
+}
+
+impl<M: Machine, H: Host> Mapper<'_, M, H> {
+    /// Maps one piece, `done` pages above `base`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`map`].
+    unsafe fn piece(
+        &mut self,
+        base: Gpa,
+        piece: &Memory,
+        largest: Level,
+        done: &mut u64,
+    ) -> Result<(), Why> {
+        let mut offset = 0;
+        // Below this offset a table page is in the place of a larger page.
+        let mut small_until = 0;
+        while offset < piece.pages {
+            let gpa = base
+                .checked_add(*done << Level::K4.shift())
+                .ok_or(Why::Invalid)?;
+            let page = piece.first.checked_add(offset).ok_or(Why::Invalid)?;
+            // `offset` is below the number of pages.
+            let left = piece.pages.wrapping_sub(offset);
+            let large = largest >= Level::M2
+                && offset >= small_until
+                && left >= Level::M2.pages()
+                && gpa.is_aligned_to(Level::M2)
+                && page.is_aligned_to(Level::M2);
+            let level = if large { Level::M2 } else { Level::K4 };
+
+            // SAFETY: As for this function.
+            let mapped = unsafe { self.page(gpa, level, page) };
+            if let Err(why) = mapped {
+                if large && why.conflict() == Some(Conflict::Smaller) {
+                    small_until = offset.wrapping_add(Level::M2.pages());
+                    continue;
+                }
+                return Err(why);
+            }
+            // Both are below 2^40.
+            offset = offset.wrapping_add(level.pages());
+            *done = done.wrapping_add(level.pages());
+        }
+        Ok(())
+    }
+
+    /// Maps one page.
+    ///
+    /// # Safety
+    ///
+    /// As for [`map`].
+    unsafe fn page(&mut self, gpa: Gpa, level: Level, page: Pfn) -> Result<(), Why> {
+        // SAFETY: As for this function.
+        unsafe { self.tables(gpa, level) }?;
+        let at = gpa.at(level).ok_or(Why::Invalid)?;
+        self.cost.sept_calls += 1;
+        // SAFETY: The caller gives the memory.
+        unsafe { tdh::mem::page_aug(self.machine, self.td.tdr, at, page) }.map_err(Why::Refused)
+    }
+
+    /// Links the table pages that are missing above the entry of `level` at `gpa`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`map`].
+    unsafe fn tables(&mut self, gpa: Gpa, level: Level) -> Result<(), Why> {
+        let parent = level.up().ok_or(Why::Invalid)?;
+        let covered = Some((gpa.align_down(parent), level));
+        if self.covered == covered {
+            return Ok(());
+        }
+        // Asking is one call for a whole table of entries, however many table pages are missing.
+        let at = gpa.at(level).ok_or(Why::Invalid)?;
+        self.cost.sept_calls += 1;
+        if let Err(error) = tdh::mem::sept_rd(self.machine, self.td.tdr, at) {
+            let why = Why::Refused(error);
+            let Some(Conflict::Free(mut missing)) = why.conflict() else {
+                return Err(why);
+            };
+            while missing > level {
+                // SAFETY: As for this function.
+                unsafe { self.link(gpa.align_down(missing), missing) }?;
+                missing = missing.down().ok_or(Why::Invalid)?;
+            }
+        }
+        self.covered = covered;
+        Ok(())
+    }
+
+    /// Links a table page.
+    ///
+    /// # Safety
+    ///
+    /// As for [`map`].
+    unsafe fn link(&mut self, gpa: Gpa, level: Level) -> Result<(), Why> {
+        let table = self.host.take_table().ok_or(Why::NoTable)?;
+        self.cost.sept_calls += 1;
+        // SAFETY: The caller gives the table.
+        unsafe { super::link(self.machine, self.td, gpa, level, table) }.map_err(|stop| {
+            self.host.return_table(table);
+            stop.why
+        })
+    }
+}
