@@ -8,6 +8,20 @@ mod range;
 mod resize;
 mod sept;
 
+use crate::{
+    abi::{
+        Args,
+        GpaWord,
+        Leaf,
+        Pfn, //
+    },
+    seamcall::{
+        Call,
+        Result,
+        Seamcall, //
+    },
+};
+
 pub use data::{
     rd,
     wr,
@@ -35,3 +49,44 @@ pub use sept::{
     sept_remove,
     SeptEntry, //
 };
+
+/// The operands of most leaves: an entry of the S-EPT, and the TD.
+#[inline]
+fn entry(tdr: Pfn, at: GpaWord) -> Args {
+    Args {
+        rcx: at.into_raw(),
+        rdx: tdr.pa(),
+        ..Args::default()
+    }
+}
+
+/// Calls a leaf that gives `page` to the TD, for the entry `at`.
+///
+/// # Errors
+///
+/// Those of the leaf.
+///
+/// # Safety
+///
+/// `page`, and at higher levels the pages that follow it, must be the caller's to give.
+#[inline]
+unsafe fn give<S: Seamcall>(seam: &S, leaf: Leaf, tdr: Pfn, at: GpaWord, page: Pfn) -> Result {
+    let args = Args {
+        r8: page.pa(),
+        ..entry(tdr, at)
+    };
+    // SAFETY: The memory is the caller's to give.
+    unsafe { Call::new(seam, leaf).run(args) }.map(|_| ())
+}
+
+/// Calls a leaf that takes no page, and returns the one that it has taken from the entry `at`.
+///
+/// # Errors
+///
+/// Those of the leaf.
+#[inline]
+fn take_back<S: Seamcall>(seam: &S, leaf: Leaf, tdr: Pfn, at: GpaWord) -> Result<Pfn> {
+    // SAFETY: The call gives a page back; it takes none and writes no memory of the host.
+    let out = unsafe { Call::new(seam, leaf).run(entry(tdr, at)) }?;
+    Ok(Pfn::containing(out.rcx))
+}

@@ -59,14 +59,8 @@ pub unsafe fn page_add<S: Seamcall>(
 /// `page`, and at higher levels the pages that follow it, must be the caller's to give.
 #[inline]
 pub unsafe fn page_aug<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord, page: Pfn) -> Result {
-    let args = Args {
-        rcx: at.into_raw(),
-        rdx: tdr.pa(),
-        r8: page.pa(),
-        ..Args::default()
-    };
     // SAFETY: The memory is the caller's to give.
-    unsafe { Call::new(seam, Leaf::MemPageAug).run(args) }.map(|_| ())
+    unsafe { super::give(seam, Leaf::MemPageAug, tdr, at, page) }
 }
 
 /// TDH.MEM.PAGE.REMOVE: unmaps the page mapped by `at` and returns what was mapped.
@@ -77,18 +71,12 @@ pub unsafe fn page_aug<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord, page: Pfn) 
 /// # Errors
 ///
 /// EPT_ENTRY_STATE_INCORRECT if the entry maps no page. Once the TD is final: GPA_RANGE_NOT_BLOCKED
-/// if [`range_block`] was not called, TLB_TRACKING_NOT_DONE if since then [`track`] was not called or
+/// if [`range_block`](super::range_block) was not called, TLB_TRACKING_NOT_DONE if since then
+/// [`track`](super::track) was not called or
 /// a vCPU has not left the guest.
 #[inline]
 pub fn page_remove<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<Pfn> {
-    let args = Args {
-        rcx: at.into_raw(),
-        rdx: tdr.pa(),
-        ..Args::default()
-    };
-    // SAFETY: The call gives a page back; it takes none and writes no memory.
-    let out = unsafe { Call::new(seam, Leaf::MemPageRemove).run(args) }?;
-    Ok(Pfn::containing(out.rcx))
+    super::take_back(seam, Leaf::MemPageRemove, tdr, at)
 }
 
 /// TDH.MEM.PAGE.RELOCATE: puts `page` in the place of the 4 KiB page mapped at `gpa`, with what is in

@@ -35,11 +35,7 @@ pub enum Blocked {
 /// free.
 #[inline]
 pub fn range_block<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<Blocked> {
-    let args = Args {
-        rcx: at.into_raw(),
-        rdx: tdr.pa(),
-        ..Args::default()
-    };
+    let args = super::entry(tdr, at);
     // SAFETY: The call gives no page away and writes no memory of the host.
     let answer = unsafe {
         Call::new(seam, Leaf::MemRangeBlock).run_or(args, Status::GPA_RANGE_ALREADY_BLOCKED)
@@ -57,11 +53,7 @@ pub fn range_block<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<Block
 /// EPT_ENTRY_STATE_INCORRECT if the entry is not blocked. Once the TD is final,
 /// TLB_TRACKING_NOT_DONE with SEPT_TREE, under the conditions of [`page_remove`](super::page_remove).
 pub fn range_unblock<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result {
-    let args = Args {
-        rcx: at.into_raw(),
-        rdx: tdr.pa(),
-        ..Args::default()
-    };
+    let args = super::entry(tdr, at);
     // SAFETY: The call gives no page away and writes no memory of the host.
     unsafe { Call::new(seam, Leaf::MemRangeUnblock).run(args) }.map(|_| ())
 }

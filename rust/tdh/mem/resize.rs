@@ -32,13 +32,11 @@ pub unsafe fn page_demote<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord, table: P
     const NO_L2_PAGE: u64 = u64::MAX;
 
     let args = Args {
-        rcx: at.into_raw(),
-        rdx: tdr.pa(),
         r8: table.pa(),
         r9: NO_L2_PAGE,
         r10: NO_L2_PAGE,
         r11: NO_L2_PAGE,
-        ..Args::default()
+        ..super::entry(tdr, at)
     };
     // SAFETY: `table` is the caller's to give.
     unsafe { Call::new(seam, Leaf::MemPageDemote).run(args) }.map(|_| ())
@@ -57,12 +55,5 @@ pub unsafe fn page_demote<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord, table: P
 /// GPA_RANGE_NOT_BLOCKED and TLB_TRACKING_NOT_DONE as for [`page_remove`](super::page_remove);
 /// INTERRUPTED_RESTARTABLE if no attempt got through.
 pub fn page_promote<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<Pfn> {
-    let args = Args {
-        rcx: at.into_raw(),
-        rdx: tdr.pa(),
-        ..Args::default()
-    };
-    // SAFETY: The call gives a page back; it takes none and writes no memory of the host.
-    let out = unsafe { Call::new(seam, Leaf::MemPagePromote).run(args) }?;
-    Ok(Pfn::containing(out.rcx))
+    super::take_back(seam, Leaf::MemPagePromote, tdr, at)
 }

@@ -5,7 +5,6 @@
 use crate::{
     abi::{
         sept::Info,
-        Args,
         GpaWord,
         Leaf,
         Pfn, //
@@ -31,14 +30,8 @@ use crate::{
 /// `table` must be the caller's to give.
 #[inline]
 pub unsafe fn sept_add<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord, table: Pfn) -> Result {
-    let args = Args {
-        rcx: at.into_raw(),
-        rdx: tdr.pa(),
-        r8: table.pa(),
-        ..Args::default()
-    };
     // SAFETY: `table` is the caller's to give.
-    unsafe { Call::new(seam, Leaf::MemSeptAdd).run(args) }.map(|_| ())
+    unsafe { super::give(seam, Leaf::MemSeptAdd, tdr, at, table) }
 }
 
 /// A secure EPT entry as the TDX module shows it.
@@ -56,13 +49,8 @@ pub struct SeptEntry {
 ///
 /// EPT_WALK_FAILED if a table above is missing or blocked.
 pub fn sept_rd<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<SeptEntry> {
-    let args = Args {
-        rcx: at.into_raw(),
-        rdx: tdr.pa(),
-        ..Args::default()
-    };
     // SAFETY: The call gives no page away and writes no memory.
-    let out = unsafe { Call::new(seam, Leaf::MemSeptRd).run(args) }?;
+    let out = unsafe { Call::new(seam, Leaf::MemSeptRd).run(super::entry(tdr, at)) }?;
     Ok(SeptEntry {
         entry: out.rcx,
         info: Info::from_raw(out.rdx),
@@ -80,12 +68,5 @@ pub fn sept_rd<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<SeptEntry
 /// entries in use. Once the TD is final, GPA_RANGE_NOT_BLOCKED and TLB_TRACKING_NOT_DONE as for
 /// [`page_remove`](super::page_remove).
 pub fn sept_remove<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<Pfn> {
-    let args = Args {
-        rcx: at.into_raw(),
-        rdx: tdr.pa(),
-        ..Args::default()
-    };
-    // SAFETY: The call gives a page back; it takes none and writes no memory of the host.
-    let out = unsafe { Call::new(seam, Leaf::MemSeptRemove).run(args) }?;
-    Ok(Pfn::containing(out.rcx))
+    super::take_back(seam, Leaf::MemSeptRemove, tdr, at)
 }
