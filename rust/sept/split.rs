@@ -14,11 +14,20 @@ use super::{
 use crate::{
     abi::{
         Gpa,
+        GpaWord,
         Level,
         Pfn, //
     },
     tdh, //
 };
+
+/// Returns the entry of a mapping that can be split, or merged to.
+fn large(gpa: Gpa, level: Level) -> Result<GpaWord> {
+    match (gpa.at(level), level) {
+        (Some(at), Level::M2 | Level::G1) => Ok(at),
+        _ => Err(Stop::before(Why::Invalid)),
+    }
+}
 
 /// Splits the mapping of `level` at `gpa` into 512 of the level below, with `table` as table page.
 ///
@@ -40,10 +49,7 @@ pub unsafe fn split<M: Machine>(
     level: Level,
     table: Pfn,
 ) -> Result {
-    let at = match (gpa.at(level), level) {
-        (Some(at), Level::M2 | Level::G1) => at,
-        _ => return Err(Stop::before(Why::Invalid)),
-    };
+    let at = large(gpa, level)?;
     check_memory(machine, table, 1, Level::K4)?;
     // SAFETY: `table` is the caller's to give.
     unsafe { tdh::mem::page_demote(machine, td.tdr, at, table) }
@@ -61,10 +67,7 @@ pub unsafe fn split<M: Machine>(
 /// [`Why::Invalid`] if there are no mappings of that level; [`Why::Refused`] with the errors of
 /// [`tdh::mem::page_promote`], see [`Why::conflict`]; [`Why::Lost`] if the table page cannot be used.
 pub fn merge<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level) -> Result<Pfn> {
-    let at = match (gpa.at(level), level) {
-        (Some(at), Level::M2 | Level::G1) => at,
-        _ => return Err(Stop::before(Why::Invalid)),
-    };
+    let at = large(gpa, level)?;
     let table =
         tdh::mem::page_promote(machine, td.tdr, at).map_err(|error| Stop::refused(0, error))?;
     back::table(machine, td, table).map_err(Stop::before)

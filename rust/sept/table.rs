@@ -14,11 +14,21 @@ use super::{
 use crate::{
     abi::{
         Gpa,
+        GpaWord,
         Level,
         Pfn, //
     },
     tdh, //
 };
+
+/// Returns the entry that a table page can be below.
+#[inline]
+fn parent(gpa: Gpa, level: Level) -> Result<GpaWord> {
+    match gpa.at(level) {
+        Some(at) if level > Level::K4 => Ok(at),
+        _ => Err(Stop::before(Why::Invalid)),
+    }
+}
 
 /// Links `table` below the entry of `level` that begins at `gpa`.
 ///
@@ -32,10 +42,7 @@ use crate::{
 /// `table` must be the caller's to give; nobody may access it until it has come back.
 #[inline]
 pub unsafe fn link<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level, table: Pfn) -> Result {
-    let at = match gpa.at(level) {
-        Some(at) if level > Level::K4 => at,
-        _ => return Err(Stop::before(Why::Invalid)),
-    };
+    let at = parent(gpa, level)?;
     check_memory(machine, table, 1, Level::K4)?;
     // SAFETY: `table` is the caller's to give.
     unsafe { tdh::mem::sept_add(machine, td.tdr, at, table) }
@@ -52,10 +59,7 @@ pub unsafe fn link<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level, tab
 /// [`Why::Invalid`] if no table can be below such an entry; [`Why::Refused`] with the errors of
 /// [`tdh::mem::sept_remove`], see [`Why::conflict`]; [`Why::Lost`] if the page cannot be used.
 pub fn unlink<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level) -> Result<Pfn> {
-    let at = match gpa.at(level) {
-        Some(at) if level > Level::K4 => at,
-        _ => return Err(Stop::before(Why::Invalid)),
-    };
+    let at = parent(gpa, level)?;
     let table =
         tdh::mem::sept_remove(machine, td.tdr, at).map_err(|error| Stop::refused(0, error))?;
     back::table(machine, td, table).map_err(Stop::before)

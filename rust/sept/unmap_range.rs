@@ -71,22 +71,9 @@ pub fn unmap<M: Machine, H: Host>(
     flush: Flush,
     host: &mut H,
 ) -> Result<Cost, Partial> {
-    let mut work = Work {
-        machine,
-        td,
-        host,
-        flush,
-        done: 0,
-        cost: Cost::default(),
-    };
-    match check(machine, td, runs).and_then(|()| work.all(runs)) {
-        Ok(()) => Ok(work.cost),
-        Err(why) => Err(Partial {
-            pages: work.done,
-            why,
-            cost: work.cost,
-        }),
-    }
+    let mut work = Work::new(machine, td, flush, host);
+    let result = check(machine, td, runs).and_then(|()| work.all(runs));
+    work.finish(result)
 }
 
 /// Unlinks the table pages below the entries of `range` that map nothing, with one
@@ -103,22 +90,9 @@ pub fn unlink_empty<M: Machine, H: Host>(
     range: &Range,
     host: &mut H,
 ) -> Result<Cost, Partial> {
-    let mut work = Work {
-        machine,
-        td,
-        host,
-        flush: Flush::Pages,
-        done: 0,
-        cost: Cost::default(),
-    };
-    match work.unlink(range) {
-        Ok(()) => Ok(work.cost),
-        Err(why) => Err(Partial {
-            pages: work.done,
-            why,
-            cost: work.cost,
-        }),
-    }
+    let mut work = Work::new(machine, td, Flush::Pages, host);
+    let result = work.unlink(range);
+    work.finish(result)
 }
 
 /// Checks everything that can be checked beforehand.
@@ -173,6 +147,17 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// The batch without the runs beyond it.
+    fn cut(self) -> Self {
+        let end = self.region.get().wrapping_add(Level::G1.size());
+        let runs = self.runs.iter();
+        let nr = runs.take_while(|run| run.range().gpa().get() < end).count();
+        Self {
+            runs: self.runs.get(..nr).unwrap_or_default(),
+            ..self
+        }
+    }
+
     fn units(self) -> impl Iterator<Item = Unit> + 'a {
         self.runs
             .iter()
@@ -220,7 +205,30 @@ struct Work<'a, M, H> {
     cost: Cost,
 }
 
-impl<M: Machine, H: Host> Work<'_, M, H> {
+impl<'a, M: Machine, H: Host> Work<'a, M, H> {
+    fn new(machine: &'a M, td: &'a Td, flush: Flush, host: &'a mut H) -> Self {
+        Self {
+            machine,
+            td,
+            host,
+            flush,
+            done: 0,
+            cost: Cost::default(),
+        }
+    }
+
+    fn finish(self, result: Result<(), Why>) -> Result<Cost, Partial> {
+        let Self { done, cost, .. } = self;
+        match result {
+            Ok(()) => Ok(cost),
+            Err(why) => Err(Partial {
+                pages: done,
+                why,
+                cost,
+            }),
+        }
+    }
+
     fn all(&mut self, runs: &[Run]) -> Result<(), Why> {
         let mut rest = runs;
         let mut region = None;
@@ -455,19 +463,6 @@ enum Found {
     Larger,
     /// Nothing that changes the plan.
     AsNamed,
-}
-
-impl<'a> Batch<'a> {
-    /// The batch without the runs beyond it.
-    fn cut(self) -> Self {
-        let end = self.region.get().wrapping_add(Level::G1.size());
-        let runs = self.runs.iter();
-        let nr = runs.take_while(|run| run.range().gpa().get() < end).count();
-        Self {
-            runs: self.runs.get(..nr).unwrap_or_default(),
-            ..self
-        }
-    }
 }
 
 /// The pages of a run of 4 KiB pages, one by one.
