@@ -147,8 +147,11 @@ static void *come_and_go(void *arg)
 		if (atomic_load(&stop))
 			return NULL;
 		seen = atomic_load(&made);
-		while (loaded ? module_unload(BACKEND_MODULE) : module_load(BACKEND_MODULE, NULL))
+		while (loaded ? module_unload(BACKEND_MODULE) : module_load(BACKEND_MODULE, NULL)) {
+			if (atomic_load(&stop))
+				return NULL;
 			sched_yield();
+		}
 		++*changes;
 	}
 }

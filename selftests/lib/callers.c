@@ -19,8 +19,8 @@ enum effect {
 	RETURNS,	/* the page in @page, for good */
 };
 
-static const struct {
-	const char *leaf;
+static const struct leaf {
+	const char *name;
 	enum effect effect;
 	const char *tdr, *page;
 } leaves[] = {
@@ -78,16 +78,47 @@ static void count(struct td_callers *td, const char *record)
 		td->core++;
 }
 
+/* NULL for one that has nothing to do with who keeps an S-EPT. */
+static const struct leaf *find_leaf(const char *record)
+{
+	char name[32];
+
+	sim_text(record, "leaf", name, sizeof(name));
+	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
+		if (!strcmp(name, leaves[i].name))
+			return &leaves[i];
+	return NULL;
+}
+
+static void note_call(struct search *search, const struct leaf *leaf, const char *record)
+{
+	bool done = !(sim_number(record, "status") >> 63);
+	int *holder = leaf->page ? &search->holder[pfn(record, leaf->page)] : NULL;
+	int td;
+
+	if (leaf->effect == MAKES_TD) {
+		if (done)
+			add_td(search, pfn(record, leaf->tdr));
+		return;
+	}
+	td = leaf->effect == RETURNS ? *holder - 1 : find_td(search, pfn(record, leaf->tdr));
+	/* A control page of a TD is no matter of the S-EPT. */
+	if (td < 0)
+		return;
+	count(&search->tds[td], record);
+	if (leaf->effect == GIVES && done) {
+		*holder = td + 1;
+		search->tds[td].held++;
+	} else if (leaf->effect == RETURNS && done) {
+		*holder = 0;
+		search->tds[td].held--;
+	}
+}
+
 static void look(const char *record, void *arg)
 {
 	struct search *search = arg;
-	bool done = !(sim_number(record, "status") >> 63);
-	const char *page = NULL;
-	enum effect effect;
-	char leaf[32];
-	int *holder;
-	size_t i;
-	int td;
+	const struct leaf *leaf;
 
 	/* The first line is about the log. */
 	if (!strncmp(record, "records=", strlen("records="))) {
@@ -99,33 +130,9 @@ static void look(const char *record, void *arg)
 		return;
 	}
 
-	sim_text(record, "leaf", leaf, sizeof(leaf));
-	for (i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
-		if (!strcmp(leaf, leaves[i].leaf))
-			break;
-	if (i == sizeof(leaves) / sizeof(leaves[0]))
-		return;
-	effect = leaves[i].effect;
-	page = leaves[i].page;
-	holder = page ? &search->holder[pfn(record, page)] : NULL;
-
-	if (effect == MAKES_TD) {
-		if (done)
-			add_td(search, pfn(record, leaves[i].tdr));
-		return;
-	}
-	td = effect == RETURNS ? *holder - 1 : find_td(search, pfn(record, leaves[i].tdr));
-	/* A control page of a TD is no matter of the S-EPT. */
-	if (td < 0)
-		return;
-	count(&search->tds[td], record);
-	if (effect == GIVES && done) {
-		*holder = td + 1;
-		search->tds[td].held++;
-	} else if (effect == RETURNS && done) {
-		*holder = 0;
-		search->tds[td].held--;
-	}
+	leaf = find_leaf(record);
+	if (leaf)
+		note_call(search, leaf, record);
 }
 
 int callers_forget(void)
