@@ -73,7 +73,7 @@ impl Field {
         if self.bits >= 64 {
             p.store(word.pa(), value);
         } else {
-            word.update(
+            word.replace(
                 self.mask() << self.shift(),
                 (value & self.mask()) << self.shift(),
             );

@@ -102,14 +102,14 @@ impl Kot {
     /// Sets the state of a KeyID, with no package left to write back.
     pub fn set(&self, hkid: u16, state: KeyIdState) {
         if let Some(entry) = self.entries.get(usize::from(hkid)) {
-            entry.update(u64::MAX, state.raw());
+            entry.replace(u64::MAX, state.raw());
         }
     }
 
     /// Makes a KeyID FLUSHED: each of `packages` has to write back its caches.
     pub fn set_flushed(&self, hkid: u16, packages: u64) {
         if let Some(entry) = self.entries.get(usize::from(hkid)) {
-            entry.update(
+            entry.replace(
                 u64::MAX,
                 KeyIdState::Flushed.raw() | (packages << PENDING_SHIFT),
             );
@@ -129,7 +129,7 @@ impl Kot {
         for entry in self.range(keyids) {
             let flushed = Word::load(&entry) & STATE == KeyIdState::Flushed.raw();
             any |= flushed;
-            entry.update(bit, if flushed { bit } else { 0 });
+            entry.replace(bit, if flushed { bit } else { 0 });
         }
         any
     }
@@ -140,7 +140,7 @@ impl Kot {
         let pending = 1u64 << (PENDING_SHIFT + (package & 7));
         for entry in self.range(keyids) {
             if Word::load(&entry) & begun != 0 {
-                entry.update(begun | pending, 0);
+                entry.replace(begun | pending, 0);
             }
         }
     }

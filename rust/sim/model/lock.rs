@@ -27,7 +27,7 @@ pub trait Word {
     /// Replaces the bits of `mask` by those of `value`, whatever happens to the others meanwhile.
     ///
     /// Each repetition means that another processor made progress.
-    fn update(&self, mask: u64, value: u64) {
+    fn replace(&self, mask: u64, value: u64) {
         let mut old = self.load();
         while let Err(found) = self.cmpxchg(old, (old & !mask) | (value & mask)) {
             old = found;
@@ -287,9 +287,9 @@ mod tests {
     }
 
     #[test]
-    fn update_keeps_the_other_bits() {
+    fn replace_keeps_the_other_bits() {
         let word = AtomicU64::new(0xFFFF_0000_FFFF_0001);
-        (&word).update(0xFF00, 0x1200);
+        (&word).replace(0xFF00, 0x1200);
         assert_eq!(word.load(Ordering::Relaxed), 0xFFFF_0000_FFFF_1201);
     }
 }

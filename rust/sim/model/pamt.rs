@@ -125,7 +125,7 @@ impl<'a, P: Platform> Entry<'a, P> {
     /// Gives the page to `owner`, the physical address of a TDR (0 for a TDR itself).
     #[inline]
     pub fn set(self, page_type: PageType, owner: u64) {
-        self.word().update(
+        self.word().replace(
             TYPE | OWNER,
             (page_type.raw() << TYPE_SHIFT) | (owner << OWNER_SHIFT),
         );
@@ -134,7 +134,7 @@ impl<'a, P: Platform> Entry<'a, P> {
     /// Changes the type and leaves the owner field as it is.
     #[inline]
     pub fn set_type(self, page_type: PageType) {
-        self.word().update(TYPE, page_type.raw() << TYPE_SHIFT);
+        self.word().replace(TYPE, page_type.raw() << TYPE_SHIFT);
     }
 
     /// The TD epoch in which the page was blocked.

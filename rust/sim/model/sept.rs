@@ -195,7 +195,7 @@ impl<'a, P: Platform> Locked<'a, P> {
     /// Changes the entry; it stays locked.
     #[inline]
     pub fn set(&self, entry: Entry) {
-        self.slot.word.update(!LOCK, entry.into_raw());
+        self.slot.word.replace(!LOCK, entry.into_raw());
     }
 
     /// Where the entry is.
@@ -208,7 +208,7 @@ impl<'a, P: Platform> Locked<'a, P> {
 impl<P: Platform> Drop for Locked<'_, P> {
     #[inline]
     fn drop(&mut self) {
-        self.slot.word.update(Entry::LOCKED_MASK, 0);
+        self.slot.word.replace(Entry::LOCKED_MASK, 0);
     }
 }
 

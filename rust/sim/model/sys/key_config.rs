@@ -28,7 +28,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>) -> Completion {
         return Err(Status::KEY_CONFIGURED);
     }
     cx.config_key(cx.module.hkid())?;
-    packages.update(bit, bit);
+    packages.replace(bit, bit);
     if Word::load(&packages) == cx.p.config().all_packages() {
         cx.module.set_state(SysState::Ready);
     }
