@@ -24,6 +24,7 @@ mod pure {
     pub mod tdh;
 }
 
+pub mod conformance;
 pub mod cpuid;
 pub mod layout;
 pub mod platform;

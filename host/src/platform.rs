@@ -65,18 +65,28 @@ impl Ram {
 
     /// The address of the first word that differs from the one in `other`, of the same size.
     pub fn first_difference(&self, other: &Self) -> Option<u64> {
+        self.differences(other).next()
+    }
+
+    /// The addresses of the words that differ from those in `other`, of the same size.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u64> + 'a {
         let size = self.chunks.len() as u64 * CHUNK_SIZE;
         (0..size)
             .step_by(CHUNK_SIZE as usize)
-            .filter(|pa| {
+            .filter(move |pa| {
                 [self, other]
                     .iter()
                     .any(|ram| ram.chunk(*pa).is_some_and(is_set))
             })
             .flat_map(|chunk| (chunk..chunk + CHUNK_SIZE).step_by(PAGE_SIZE as usize))
-            .filter(|pa| self.written(*pa).is_some() || other.written(*pa).is_some())
+            .filter(move |pa| self.written(*pa).is_some() || other.written(*pa).is_some())
             .flat_map(|page| (page..page + PAGE_SIZE).step_by(8))
-            .find(|pa| self.load(*pa) != other.load(*pa))
+            .filter(move |pa| self.load(*pa) != other.load(*pa))
+    }
+
+    /// Whether anything was ever written to the page of `pa`.
+    pub fn is_written(&self, pa: u64) -> bool {
+        self.written(pa).is_some()
     }
 
     fn chunk(&self, pa: u64) -> Option<&OnceLock<Box<Chunk>>> {
@@ -104,7 +114,12 @@ impl Ram {
         (pa % PAGE_SIZE / 8) as usize
     }
 
-    fn load(&self, pa: u64) -> u64 {
+    /// Reads the word at `pa`, which is a multiple of 8.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn load(&self, pa: u64) -> u64 {
         let index = Self::index(pa);
         self.written(pa)
             .map_or(0, |page| page[index].load(Ordering::Acquire))
@@ -158,6 +173,9 @@ pub struct Machine {
     pub no_entropy: AtomicBool,
     /// What PCONFIG answers: 0 is success, else its error code.
     pub pconfig: AtomicU64,
+    /// A word that another processor writes whenever somebody is about to exchange it, and what it
+    /// writes.
+    pub meddler: OnceLock<(u64, u64)>,
 }
 
 /// PCONFIG's code for a key table that another logical processor is using (SDM, PCONFIG:
@@ -180,6 +198,7 @@ impl Machine {
             interrupt: AtomicBool::new(false),
             no_entropy: AtomicBool::new(false),
             pconfig: AtomicU64::new(0),
+            meddler: OnceLock::new(),
         }
     }
 
@@ -225,6 +244,9 @@ impl Platform for Cpu<'_> {
 
     fn cmpxchg(&self, pa: u64, old: u64, new: u64) -> Result<u64, u64> {
         let index = Ram::index(pa);
+        if let Some((_, value)) = self.machine.meddler.get().filter(|(word, _)| *word == pa) {
+            self.machine.ram.store(pa, *value);
+        }
         match self.machine.ram.page(pa) {
             Some(page) => {
                 page[index].compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)

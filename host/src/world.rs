@@ -9,8 +9,11 @@ use crate::{
         Rax,
         Status, //
     },
-    layout,
-    platform::Machine,
+    conformance, layout,
+    platform::{
+        Cpu,
+        Machine, //
+    },
     sim::model::{
         platform::Profile,
         Exit,
@@ -18,6 +21,18 @@ use crate::{
         Regs, //
     },
 };
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::Relaxed, //
+};
+
+/// Where TDMR_INFO is, and the array that points to it.
+pub const TDMR_INFO: u64 = 0x0100_0000;
+/// See [`TDMR_INFO`].
+pub const TDMR_ARRAY: u64 = 0x0100_1000;
+/// The global private KeyID.
+pub const GLOBAL_HKID: u64 = 32;
+const TDMR_SIZE: u64 = 1 << 30;
 
 /// A machine with a TDX module.
 pub struct World {
@@ -47,19 +62,46 @@ impl World {
         }
     }
 
+    /// The words that the module's own memory holds.
+    pub fn module_words(&self) -> Vec<u64> {
+        let module: *const Module = &*self.module;
+        (0..size_of::<Module>() / 8)
+            // SAFETY: The module is nothing but words, aligned as such.
+            .map(|i| unsafe { module.cast::<AtomicU64>().add(i).as_ref() })
+            .map(|word| word.map_or(0, |word| word.load(Relaxed)))
+            .collect()
+    }
+
+    /// Writes a word of memory as a host program does.
+    pub fn poke(&self, pa: u64, word: u64) {
+        self.machine.write(pa, &word.to_le_bytes());
+    }
+
+    /// Logical processor `lp`; they take turns with the packages.
+    pub fn cpu(&self, lp: u32) -> Cpu<'_> {
+        self.machine.cpu(lp, lp % self.machine.config.nr_packages)
+    }
+
     /// A SEAMCALL on logical processor `lp`: completion status and registers.
     ///
     /// # Panics
     ///
-    /// If there is no module to call any more.
+    /// If there is no module to call any more, or if it gives an answer that is not in the table of
+    /// the leaf's checks.
     pub fn call(&self, lp: u32, rax: Rax, args: Args) -> (Status, Args) {
         let mut regs = Regs {
             rax: rax.into_raw(),
             args,
         };
-        let exit = self.module.seamcall(&self.machine.cpu(lp, 0), &mut regs);
+        let exit = self.module.seamcall(&self.cpu(lp), &mut regs);
         assert_eq!(exit, Exit::Completed);
-        (Status::from_raw(regs.rax), regs.args)
+        let status = Status::from_raw(regs.rax);
+        assert!(
+            conformance::knows(rax.known_leaf(), status),
+            "{:?} ends with {status}, which the table of its checks lacks",
+            rax.known_leaf()
+        );
+        (status, regs.args)
     }
 
     /// A SEAMCALL on logical processor 0, with RCX, RDX, R8 and R9 from `inputs`.
@@ -81,17 +123,9 @@ impl World {
         args
     }
 
-    /// Brings the module up as the reference traces do: one TDMR from [`layout::TDMR_BASE`], 1 GiB,
-    /// its PAMT in the first CMR.
-    ///
-    /// # Panics
-    ///
-    /// If the module is up already.
-    pub fn bring_up(&self) {
-        const TDMR_INFO: u64 = 0x0100_0000;
-        const TDMR_ARRAY: u64 = 0x0100_1000;
-        const TDMR_SIZE: u64 = 1 << 30;
-        const GLOBAL_KEYID: u64 = 32;
+    /// Writes what TDH.SYS.CONFIG needs: one TDMR from [`layout::TDMR_BASE`], 1 GiB, its PAMT in the
+    /// first CMR, as the reference traces have it.
+    pub fn describe_memory(&self) {
         let info = [
             layout::TDMR_BASE,
             TDMR_SIZE,
@@ -103,16 +137,28 @@ impl World {
             0x40_0000,
         ];
         for (word, pa) in info.iter().zip((TDMR_INFO..).step_by(8)) {
-            self.machine.write(pa, &word.to_le_bytes());
+            self.poke(pa, *word);
         }
-        self.machine.write(TDMR_ARRAY, &TDMR_INFO.to_le_bytes());
+        self.poke(TDMR_ARRAY, TDMR_INFO);
+    }
+
+    /// Brings the module up with the memory of [`describe_memory`](Self::describe_memory).
+    ///
+    /// # Panics
+    ///
+    /// If the module is up already.
+    pub fn bring_up(&self) {
+        self.describe_memory();
         self.ok(Leaf::SysInit, &[]);
         for lp in 0..self.machine.config.nr_lps {
             let (status, _) = self.call(lp, Rax::from(Leaf::SysLpInit), Args::default());
             assert_eq!(status, Status::SUCCESS);
         }
-        self.ok(Leaf::SysConfig, &[TDMR_ARRAY, 1, GLOBAL_KEYID]);
-        self.ok(Leaf::SysKeyConfig, &[]);
+        self.ok(Leaf::SysConfig, &[TDMR_ARRAY, 1, GLOBAL_HKID]);
+        for lp in 0..self.machine.config.nr_packages {
+            let (status, _) = self.call(lp, Rax::from(Leaf::SysKeyConfig), Args::default());
+            assert_eq!(status, Status::SUCCESS);
+        }
         let end = layout::TDMR_BASE + TDMR_SIZE;
         while self.ok(Leaf::SysTdmrInit, &[layout::TDMR_BASE]).rdx < end {}
     }

@@ -122,6 +122,7 @@ fn table() -> String {
     let top = top();
     let mut files = sources(&top.join("host/tests"));
     files.retain(|(path, _)| !path.ends_with("coverage.rs"));
+    files.extend(sources(&top.join("host/src/conformance")));
     files.extend(sources(&top.join("rust/scenario")));
     // Of the model's own files only the tests count: their tables of rules name every leaf.
     files.extend(

@@ -7,7 +7,8 @@
 
 #![feature(generic_arg_infer)]
 // The kernel's files are checked in the kernel's own build.
-#![allow(clippy::all, missing_docs)]
+// Not every compiler calls the feature stable yet.
+#![allow(clippy::all, missing_docs, stable_features)]
 
 // The files name the crate, and the crate of `Zeroable`, from outside.
 extern crate self as kernel;

@@ -21,8 +21,11 @@ use std::{
 use tdx::{
     abi::{
         Args,
-        Level, //
+        Level,
+        Rax,
+        Status, //
     },
+    conformance,
     platform::Cpu,
     sim::model::{
         lock::Mode,
@@ -108,7 +111,7 @@ impl<'w> Player<'w> {
         for (name, value) in &record.input {
             *register(&mut regs.args, name).ok_or(format!("register {name}"))? = value.0;
         }
-        let before = regs.args;
+        let (before_rax, before) = (regs.rax, regs.args);
         let cpu = self
             .cpus
             .get(record.lp as usize)
@@ -128,6 +131,11 @@ impl<'w> Player<'w> {
         }
         let mut differences = Vec::new();
         let wanted = record.rax.ok_or("no rax")?.0;
+        let status = Status::from_raw(wanted);
+        let leaf = Rax::from_raw(before_rax).known_leaf();
+        if !conformance::knows(leaf, status) {
+            differences.push(format!("{status} is not in the table of the leaf's checks"));
+        }
         if regs.rax != wanted {
             differences.push(format!("rax {:#x}, not {wanted:#x}", regs.rax));
         }

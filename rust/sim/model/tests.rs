@@ -29,6 +29,7 @@ use crate::{
         Rax,
         Status, //
     },
+    conformance,
     layout,
     platform::Machine, //
 };
@@ -119,8 +120,11 @@ impl Sim {
         };
         // The processors take turns with the packages.
         let cpu = self.machine.cpu(lp, lp % self.machine.config.nr_packages);
+        let called = Rax::from_raw(regs.rax).known_leaf();
         assert_eq!(self.module.seamcall(&cpu, &mut regs), Exit::Completed);
-        (Status::from_raw(regs.rax), regs.args)
+        let status = Status::from_raw(regs.rax);
+        assert!(conformance::knows(called, status), "{called:?}: {status}");
+        (status, regs.args)
     }
 
     /// A SEAMCALL on processor 0 that must succeed.
