@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A VMM that is killed takes its TD with it, whatever it was at. */
 #include <signal.h>
-#include <stdatomic.h>
 #include <time.h>
 
 #include "fixture.h"
@@ -56,62 +55,22 @@ static const struct step {
 	{ "close", vm_close },
 };
 
-/* How far the VMM is with the last of its steps, in memory that it shares with its killer. */
-enum progress {
-	BEFORE,
-	INSIDE,
-	AFTER,
+/* What the VMM tells of itself, in memory that it shares with the test. */
+struct diary {
+	enum progress {
+		BEFORE,
+		INSIDE,
+		AFTER,
+	} progress;		/* in the last of its steps */
+	__u64 ns[ARRAY_SIZE(steps)];	/* how long each step took */
 };
 
-struct victim {
-	_Atomic enum progress *progress;
-	pid_t pid;
-};
-
-/* Starts a VMM that lives through the steps up to @last, and then waits for its end. */
-static struct victim start_victim(struct __test_metadata *_metadata, size_t last)
+static struct diary *open_diary(struct __test_metadata *_metadata)
 {
-	struct victim victim;
-	struct test_vm vm;
+	struct diary *diary = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	victim.progress = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, victim.progress);
-	victim.pid = fork();
-	ASSERT_LE(0, victim.pid);
-	if (victim.pid)
-		return victim;
-
-	for (size_t i = 0; i < last; i++)
-		steps[i].run(_metadata, &vm);
-	atomic_store(victim.progress, INSIDE);
-	steps[last].run(_metadata, &vm);
-	atomic_store(victim.progress, AFTER);
-	for (;;)
-		pause();
-}
-
-/* Waits for it, but not for ever: a victim whose assertion failed is dead already. */
-static void wait_for(struct __test_metadata *_metadata, const struct victim *victim, enum progress progress)
-{
-	while (atomic_load(victim->progress) < progress) {
-		ASSERT_EQ(0, waitpid(victim->pid, NULL, WNOHANG)) TH_LOG("the VMM is to get that far");
-		sched_yield();
-	}
-}
-
-/* Kills it, and sees that the kernel takes all of it down. How far it came. */
-static enum progress kill_victim(struct __test_metadata *_metadata, const struct victim *victim)
-{
-	enum progress progress;
-	int status;
-
-	ASSERT_EQ(0, kill(victim->pid, SIGKILL));
-	ASSERT_EQ(victim->pid, waitpid(victim->pid, &status, 0));
-	ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	check_nothing_left(_metadata, "the killed VMM");
-	progress = atomic_load(victim->progress);
-	munmap(victim->progress, PAGE_SIZE);
-	return progress;
+	ASSERT_NE(MAP_FAILED, diary);
+	return diary;
 }
 
 static __u64 now_ns(void)
@@ -122,42 +81,93 @@ static __u64 now_ns(void)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-TEST_F(tdx, after_each_step)
+/* Has the kernel kill this process after @ns. */
+static void set_timer(struct __test_metadata *_metadata, __u64 ns)
 {
-	for (size_t last = 0; last < ARRAY_SIZE(steps); last++) {
-		struct victim victim = start_victim(_metadata, last);
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL };
+	struct itimerspec when = { .it_value = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 } };
+	timer_t timer;
 
-		wait_for(_metadata, &victim, AFTER);
-		kill_victim(_metadata, &victim);
-	}
+	ASSERT_EQ(0, timer_create(CLOCK_MONOTONIC, &event, &timer)) TH_LOG("timer_create: %s", strerror(errno));
+	ASSERT_EQ(0, timer_settime(timer, 0, &when, NULL)) TH_LOG("timer_settime: %s", strerror(errno));
 }
 
-/* The signal comes at points of time spread over the duration of each step. */
-#define SHOTS	5
+/* Lives through the steps up to @last and stops then, unless a signal comes @kill_after ns after the beginning of the last one; 0: none. */
+static void live(struct __test_metadata *_metadata, struct diary *diary, size_t last, __u64 kill_after)
+{
+	struct test_vm vm;
+
+	for (size_t i = 0; i <= last; i++) {
+		__u64 begin;
+
+		if (i == last) {
+			if (kill_after)
+				set_timer(_metadata, kill_after);
+			diary->progress = INSIDE;
+		}
+		begin = now_ns();
+		steps[i].run(_metadata, &vm);
+		diary->ns[i] = now_ns() - begin;
+	}
+	diary->progress = AFTER;
+	raise(SIGSTOP);
+}
+
+/* A VMM from its beginning to its death by SIGKILL, which the kernel takes all of it down after. How far it came. */
+static enum progress live_and_die(struct __test_metadata *_metadata, struct diary *diary, size_t last, __u64 kill_after)
+{
+	int status;
+	pid_t pid;
+
+	diary->progress = BEFORE;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		live(_metadata, diary, last, kill_after);
+		_exit(1);
+	}
+
+	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	if (WIFSTOPPED(status)) {
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	}
+	ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) TH_LOG("%s: wait status %#x", steps[last].name, status);
+	check_nothing_left(_metadata, "the killed VMM");
+	return diary->progress;
+}
+
+TEST_F(tdx, after_each_step)
+{
+	struct diary *diary = open_diary(_metadata);
+
+	for (size_t last = 0; last < ARRAY_SIZE(steps); last++)
+		EXPECT_EQ(AFTER, live_and_die(_metadata, diary, last, 0));
+}
+
+/*
+ * Each step is to be met inside that often. How long a step takes varies, so a shot may come too early or too late. Shots are spread over
+ * the duration that the step last had, so that one of few is a hit, and the limit is for a step that cannot be met at all.
+ */
+#define HITS		3
+#define MAX_SHOTS	1000
 
 TEST_F(tdx, inside_each_step)
 {
+	struct diary *diary = open_diary(_metadata);
+
+	EXPECT_EQ(AFTER, live_and_die(_metadata, diary, ARRAY_SIZE(steps) - 1, 0));
+
 	for (size_t last = 0; last < ARRAY_SIZE(steps); last++) {
-		__u64 begin, duration;
-		struct victim victim;
-		int hits = 0;
+		int hits = 0, shots = 0;
 
-		victim = start_victim(_metadata, last);
-		wait_for(_metadata, &victim, INSIDE);
-		begin = now_ns();
-		wait_for(_metadata, &victim, AFTER);
-		duration = now_ns() - begin;
-		kill_victim(_metadata, &victim);
+		while (hits < HITS && shots < MAX_SHOTS) {
+			/* Multiples of the golden section: any few of them lie apart. */
+			__u64 part = ++shots * 618 % 1000;
 
-		for (int shot = 0; shot < SHOTS; shot++) {
-			victim = start_victim(_metadata, last);
-			wait_for(_metadata, &victim, INSIDE);
-			begin = now_ns();
-			while (now_ns() - begin < duration * shot / SHOTS)
-				;
-			hits += kill_victim(_metadata, &victim) == INSIDE;
+			hits += live_and_die(_metadata, diary, last, diary->ns[last] * part / 1000 + 1) == INSIDE;
 		}
-		EXPECT_LT(0, hits) TH_LOG("%s, which takes %llu ns, was never met by a signal", steps[last].name, duration);
+		EXPECT_EQ(HITS, hits) TH_LOG("%s, which takes %llu ns, was met %d times", steps[last].name, diary->ns[last], hits);
 	}
 }
 

@@ -16,6 +16,10 @@
 #include "kmsg.h"
 #include "sim.h"
 
+/* Not how long a test may take, but when it must have come to a stop: the machine may be slow and busy with other things. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	600
+
 #define MAX_EXPECTED	8
 #define EXPECTED_SIZE	192
 
