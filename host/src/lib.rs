@@ -24,10 +24,14 @@ mod pure {
     pub mod tdh;
 }
 
+pub mod books;
 pub mod conformance;
 pub mod cpuid;
 pub mod layout;
 pub mod platform;
+pub mod random;
+pub mod sequence;
+pub mod watch;
 pub mod world;
 
 pub use pure::{

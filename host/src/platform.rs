@@ -10,12 +10,18 @@
 
 use crate::{
     cpuid,
-    sim::model::platform::{
-        Config,
-        KeyError,
-        Lp,
-        Platform, //
-    }, //
+    random::Random,
+    sim::model::{
+        platform::{
+            Config,
+            KeyError,
+            Lp,
+            Platform, //
+        },
+        Exit,
+        Module,
+        Regs, //
+    },
 };
 use std::sync::{
     atomic::{
@@ -101,6 +107,11 @@ impl Ram {
     fn written(&self, pa: u64) -> Option<&Page> {
         let page = &self.chunk(pa)?.get()?[(pa / PAGE_SIZE) as usize % CHUNK_PAGES];
         page.get().map(|page| &**page)
+    }
+
+    /// Whether the page of `pa` reads zero because nobody ever wrote to it.
+    pub fn is_untouched(&self, pa: u64) -> bool {
+        self.written(pa).is_none()
     }
 
     fn page(&self, pa: u64) -> Option<&Page> {
@@ -207,7 +218,18 @@ impl Machine {
         Cpu {
             machine: self,
             lp: Lp { index, package },
+            observer: None,
         }
+    }
+
+    /// Reads a word as a host program does.
+    pub fn peek(&self, pa: u64) -> u64 {
+        self.ram.load(pa)
+    }
+
+    /// Writes a word as a host program does.
+    pub fn poke(&self, pa: u64, value: u64) {
+        self.ram.store(pa, value);
     }
 
     /// Writes bytes as a host program does.
@@ -227,22 +249,67 @@ impl Machine {
     }
 }
 
+/// What a processor does with a word of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It reads.
+    Read,
+    /// It writes, or would write if the word had another value.
+    Write,
+}
+
+/// Who is told of each access of the model to memory, before it is made.
+pub trait Observer: Sync {
+    /// A processor is about to access the word at `pa`.
+    fn access(&self, machine: &Machine, pa: u64, access: Access);
+}
+
 /// One logical processor of a [`Machine`].
 pub struct Cpu<'m> {
     machine: &'m Machine,
     lp: Lp,
+    observer: Option<&'m dyn Observer>,
+}
+
+impl<'m> Cpu<'m> {
+    /// The same processor, with somebody who looks at what it does.
+    pub fn observed(self, observer: &'m dyn Observer) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self
+        }
+    }
+
+    #[inline]
+    fn tell(&self, pa: u64, access: Access) {
+        if let Some(observer) = self.observer {
+            observer.access(self.machine, pa, access);
+        }
+    }
+
+    /// Executes a SEAMCALL on this processor.
+    ///
+    /// The one place where the model is made for this platform: who calls it by another way makes
+    /// the compiler translate the whole model once more.
+    #[inline(never)]
+    pub fn seamcall(&self, module: &Module, regs: &mut Regs) -> Exit {
+        module.seamcall(self, regs)
+    }
 }
 
 impl Platform for Cpu<'_> {
     fn load(&self, pa: u64) -> u64 {
+        self.tell(pa, Access::Read);
         self.machine.ram.load(pa)
     }
 
     fn store(&self, pa: u64, value: u64) {
+        self.tell(pa, Access::Write);
         self.machine.ram.store(pa, value);
     }
 
     fn cmpxchg(&self, pa: u64, old: u64, new: u64) -> Result<u64, u64> {
+        self.tell(pa, Access::Write);
         let index = Ram::index(pa);
         if let Some((_, value)) = self.machine.meddler.get().filter(|(word, _)| *word == pa) {
             self.machine.ram.store(pa, *value);
@@ -276,16 +343,11 @@ impl Platform for Cpu<'_> {
         if self.machine.no_entropy.load(Ordering::Relaxed) {
             return None;
         }
-        // SplitMix64: a fixed stream, so that every run is the same.
-        const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self
+        let state = self
             .machine
             .random
-            .fetch_add(GAMMA, Ordering::Relaxed)
-            .wrapping_add(GAMMA);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Some(z ^ (z >> 31))
+            .fetch_add(Random::GAMMA, Ordering::Relaxed);
+        Some(Random(state).word())
     }
 
     fn tsc(&self) -> u64 {

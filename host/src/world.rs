@@ -74,7 +74,7 @@ impl World {
 
     /// Writes a word of memory as a host program does.
     pub fn poke(&self, pa: u64, word: u64) {
-        self.machine.write(pa, &word.to_le_bytes());
+        self.machine.poke(pa, word);
     }
 
     /// Logical processor `lp`; they take turns with the packages.
@@ -93,7 +93,7 @@ impl World {
             rax: rax.into_raw(),
             args,
         };
-        let exit = self.module.seamcall(&self.cpu(lp), &mut regs);
+        let exit = self.cpu(lp).seamcall(&self.module, &mut regs);
         assert_eq!(exit, Exit::Completed);
         let status = Status::from_raw(regs.rax);
         assert!(

@@ -5,7 +5,11 @@
 use crate::{
     abi::Leaf,
     layout,
-    sim::model::platform::Profile,
+    sim::model::{
+        platform::Profile,
+        tdcs,
+        tdvps, //
+    },
     world::World, //
 };
 use std::sync::LazyLock;
@@ -178,5 +182,40 @@ pub fn torn_down() -> World {
     let world = given_up();
     world.ok(Leaf::PhymemCacheWb, &[]);
     world.ok(Leaf::MngKeyFreeid, &[TDR]);
+    world
+}
+
+/// The TDR pages of [`two_tds`]: of a TD that can run, and of one being built.
+pub const TDRS: [u64; 2] = [page(0), page(24)];
+
+/// The first page after those that [`two_tds`] uses.
+pub const BUILT: u64 = 49;
+
+/// Two TDs with a vCPU and table pages for the GPAs from 0 to 2M. The first has a page and can run.
+pub fn two_tds(profile: Profile) -> World {
+    let world = cold(profile);
+    world.bring_up();
+    let [runs, _] = TDRS;
+    for (tdr, hkid) in TDRS.into_iter().zip(HKID..) {
+        let mut free = (tdr..).step_by(4096).skip(1);
+        let mut next = || free.next().unwrap_or(0);
+        world.ok(Leaf::MngCreate, &[tdr, hkid]);
+        world.ok(Leaf::MngKeyConfig, &[tdr]);
+        for _ in 0..tdcs::BASE_PAGES {
+            world.ok(Leaf::MngAddcx, &[next(), tdr]);
+        }
+        world.ok(Leaf::MngInit, &[tdr, TD_PARAMS]);
+        let vcpu = next();
+        world.ok(Leaf::VpCreate, &[vcpu, tdr]);
+        for _ in 1..tdvps::BASE_PAGES {
+            world.ok(Leaf::VpAddcx, &[next(), vcpu]);
+        }
+        world.ok(Leaf::VpInit, &[vcpu]);
+        for level in [3, 2, 1] {
+            world.ok(Leaf::MemSeptAdd, &[level, tdr, next()]);
+        }
+    }
+    world.ok(Leaf::MemPageAdd, &[0, runs, page(BUILT - 1), SOURCE]);
+    world.ok(Leaf::MrFinalize, &[runs]);
     world
 }

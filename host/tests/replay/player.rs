@@ -118,14 +118,14 @@ impl<'w> Player<'w> {
             .ok_or("no such logical processor")?;
         if let Some(reason) = deliberate::refused_by_cpu(record) {
             *skipped.entry(reason).or_default() += 1;
-            let exit = self.world.module.seamcall(cpu, &mut regs);
+            let exit = cpu.seamcall(&self.world.module, &mut regs);
             return if exit == Exit::VmFailInvalid && regs.args == before {
                 Ok(())
             } else {
                 Err(format!("{exit:?}, rax {:#x}", regs.rax))
             };
         }
-        let exit = self.world.module.seamcall(cpu, &mut regs);
+        let exit = cpu.seamcall(&self.world.module, &mut regs);
         if exit != Exit::Completed {
             return Err(format!("{exit:?}"));
         }

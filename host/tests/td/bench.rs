@@ -183,7 +183,7 @@ impl Seamcall for ModelBench {
             *self.counts.borrow_mut().entry(leaf).or_default() += 1;
         }
         let cpu = self.computer.cpu(self.lp.get(), 0);
-        match self.module.seamcall(&cpu, &mut regs) {
+        match cpu.seamcall(&self.module, &mut regs) {
             Exit::Completed => {
                 *args = regs.args;
                 Status::from_raw(regs.rax)

@@ -7,7 +7,6 @@ mod dispatch;
 mod fields;
 mod keys;
 mod mng;
-mod random;
 mod sys;
 
 use super::{
@@ -75,16 +74,7 @@ impl Sim {
 
     /// A module that is READY and has all of its TDMR.
     pub(super) fn new(profile: Profile) -> Self {
-        Self::with_reserved(profile, &[])
-    }
-
-    /// The same with reserved areas in the TDMR: offset and size of each.
-    pub(super) fn with_reserved(profile: Profile, areas: &[(u64, u64)]) -> Self {
         let sim = Self::cold(profile);
-        for (pa, (offset, size)) in (TDMR_INFO + 64..).step_by(16).zip(areas) {
-            sim.poke(pa, *offset);
-            sim.poke(pa + 8, *size);
-        }
         sim.ok(Leaf::SysInit, &[]);
         for lp in 0..2 {
             assert_eq!(sim.call(lp, Leaf::SysLpInit, &[]).0, Status::SUCCESS);
@@ -121,7 +111,7 @@ impl Sim {
         // The processors take turns with the packages.
         let cpu = self.machine.cpu(lp, lp % self.machine.config.nr_packages);
         let called = Rax::from_raw(regs.rax).known_leaf();
-        assert_eq!(self.module.seamcall(&cpu, &mut regs), Exit::Completed);
+        assert_eq!(cpu.seamcall(&self.module, &mut regs), Exit::Completed);
         let status = Status::from_raw(regs.rax);
         assert!(conformance::knows(called, status), "{called:?}: {status}");
         (status, regs.args)
