@@ -65,12 +65,12 @@ kvm_works()
 		return 1
 	fi
 	# QEMU itself tells: some /dev/kvm can be opened and no more, others have no VMX for guests.
-	if ! echo quit | timeout 20 qemu-system-x86_64 -accel kvm -cpu host,vmx=on,enforce=on -m 64 -nodefaults -display none -S \
+	if ! echo quit | timeout 60 qemu-system-x86_64 -accel kvm -cpu host,vmx=on,enforce=on -m 64 -nodefaults -display none -S \
 		-monitor stdio >"$log" 2>&1; then
 		WHY="/dev/kvm has no nested VMX (kvm_intel.nested=1)"
 		return 1
 	fi
-	MACHINE=kvm boot kvm-probe --timeout 60 --quiet probe >"$log" 2>&1 && return
+	MACHINE=kvm boot kvm-probe --timeout 120 --quiet probe >"$log" 2>&1 && return
 	WHY=$(sed -n 's/^tdx-sept: kvm: //p' "$log" | head -n 1)
 	return 1
 }

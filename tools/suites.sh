@@ -63,6 +63,6 @@ qemu_suite()
 kvm_suite()
 {
 	# shellcheck disable=SC2086 # one word for each name
-	try_step "$MACHINE: KVM's TDs, both backends" kvm boot test --timeout $((1800 * SLOW)) --quiet test ${TESTS-}
+	try_step "$MACHINE: KVM's TDs, both backends" kvm boot test --timeout $((1200 * SLOW)) --quiet test ${TESTS-}
 	count kvm tap "$BUILD/test/report"
 }

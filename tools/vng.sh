@@ -29,7 +29,7 @@ vng_shell()
 # Returns the command's status.
 vng_boot()
 {
-	local dir=$BUILD/$1 command=$2 mark="=== kernel log" rc=0 limit=$((300 * SLOW))
+	local dir=$BUILD/$1 command=$2 mark="=== kernel log" rc=0 limit=$((600 * SLOW))
 	shift 2
 	rm -rf "$dir"
 	mkdir -p "$dir"

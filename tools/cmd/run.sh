@@ -7,5 +7,5 @@
 
 make_all
 say "  booting $MACHINE"
-boot run --timeout 300 run "${BACKEND:-rust}"
+boot run run "${BACKEND:-rust}"
 took
