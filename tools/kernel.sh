@@ -92,34 +92,43 @@ unpack_patched()
 # Sets the tree up, or changes only what other patches than before make different: what make has built stays of use.
 update_tree()
 {
-	local new=$CACHE/tmp.linux file
+	local new=$CACHE/tmp.linux file top
 	rm -rf "$new" "$new".*
 	if ! has_stamp "$KERNEL_SRC/.version" "$KERNEL_VERSION"; then
 		unpack_patched "$new"
 		ln -s "$IN_SRC" "$new/drivers/virt/coco/tdx-sept"
+		note_patched "$new"
 		rm -rf "$KERNEL_SRC" "$CACHE/obj" "$CACHE"/obj.*
 		set_stamp "$new/.version" "$KERNEL_VERSION"
-		touch "$new/.old" "$new/.new"
 		mv "$new" "$KERNEL_SRC"
-	else
-		rm -f "$KERNEL_SRC/.patched"
-		patched_files --old | sort -u - "$KERNEL_SRC/.old" >"$new.old"
-		patched_files --new | sort -u - "$KERNEL_SRC/.new" >"$new.new"
-		local top
-		top=$(basename "$(tar -tf "$CACHE/source-$KERNEL_VERSION/linux.tar.xz" 2>/dev/null | head -n 1)")
-		sed "s|^|$top/|" "$new.old" >"$new.list"
-		unpack_patched "$new" "$new.list"
-		sort -u "$new.old" "$new.new" | while read -r file; do
-			if [ ! -e "$new/$file" ]; then
-				rm -f "$KERNEL_SRC/$file"
-			elif ! cmp -s "$new/$file" "$KERNEL_SRC/$file"; then
-				install -D -m "$(stat -c %a "$new/$file")" "$new/$file" "$KERNEL_SRC/$file"
-			fi
-		done
+		return
 	fi
-	patched_files --old | sort >"$KERNEL_SRC/.old"
-	patched_files --new | sort >"$KERNEL_SRC/.new"
+
+	# Whenever this ends, the lists name all files that are not as in the package.
+	rm -f "$KERNEL_SRC/.patched"
+	note_patched "$KERNEL_SRC" and-kept
+	top=$(basename "$(tar -tf "$CACHE/source-$KERNEL_VERSION/linux.tar.xz" 2>/dev/null | head -n 1)")
+	sed "s|^|$top/|" "$KERNEL_SRC/.old" >"$new.list"
+	unpack_patched "$new" "$new.list"
+	sort -u "$KERNEL_SRC/.old" "$KERNEL_SRC/.new" | while read -r file; do
+		if [ ! -e "$new/$file" ]; then
+			rm -f "$KERNEL_SRC/$file"
+		elif ! cmp -s "$new/$file" "$KERNEL_SRC/$file"; then
+			install -D -m "$(stat -c %a "$new/$file")" "$new/$file" "$KERNEL_SRC/$file"
+		fi
+	done
+	note_patched "$KERNEL_SRC"
 	rm -rf "$new" "$new".*
+}
+
+# note_patched TREE [and-kept]: lists what patches/ change (.old) and add (.new), beside what is listed already.
+note_patched()
+{
+	local tree=$1 kept=${2-} kind
+	for kind in old new; do
+		patched_files --$kind | sort -u - ${kept:+"$tree/.$kind"} >"$CACHE/tmp.linux.$kind"
+		mv "$CACHE/tmp.linux.$kind" "$tree/.$kind"
+	done
 }
 
 # The user's tree is the user's: it is looked at, not changed.
@@ -217,6 +226,6 @@ make_kernel()
 		set_stamp "$KERNEL_OBJ/.built" "$inputs"
 	fi
 	mkdir -p "$OUT"
-	cp -u "$KERNEL_OBJ/arch/x86/boot/bzImage" "$OUT/"
+	rsync -a "$KERNEL_OBJ/arch/x86/boot/bzImage" "$OUT/"
 	rsync -a --delete "$KERNEL_OBJ/modules/lib/modules/" "$OUT/modules/"
 }
