@@ -38,9 +38,6 @@ if [ -f "$HOME/.cargo/config.toml" ]; then
 fi
 
 # Only what is meant to pass: a stray CROSS_COMPILE or RUSTFLAGS must not change what is built.
-env=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 CARGO_HOME="$IN_CACHE/cargo"
-     RUSTC_BOOTSTRAP=1 PYTHONDONTWRITEBYTECODE=1 TDX_TOP="$TOP" TDX_LINUX="$LINUX")
-for name in TERM CI MACHINE BACKEND TESTS VARIANT http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
-	[ -z "${!name-}" ] || env+=("$name=${!name}")
-done
-exec env -i "${env[@]}" chroot "$ROOT" "$@"
+passed "${PASSED[@]}"
+exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 CARGO_HOME="$IN_CACHE/cargo" \
+	RUSTC_BOOTSTRAP=1 PYTHONDONTWRITEBYTECODE=1 TDX_TOP="$TOP" TDX_LINUX="$LINUX" "${ENV[@]}" chroot "$ROOT" "$@"

@@ -22,8 +22,8 @@ get_rights()
 		in_userns env TDX_SEPT_CACHE="$CACHE" TDX_SEPT_USERNS=1 "$0" "$@"
 		exit
 	elif type sudo >/dev/null 2>&1; then
-		sudo env TDX_SEPT_CACHE="$CACHE" LINUX="${LINUX-}" MACHINE="${MACHINE-}" BACKEND="${BACKEND-}" \
-			TESTS="${TESTS-}" VARIANT="${VARIANT-}" DEBIAN_MIRROR="${DEBIAN_MIRROR-}" HOME="$HOME" TERM="${TERM-}" "$0" "$@"
+		passed HOME LINUX DEBIAN_MIRROR "${PASSED[@]}"
+		sudo env TDX_SEPT_CACHE="$CACHE" "${ENV[@]}" "$0" "$@"
 		exit
 	fi
 	die "no privilege: run make as root, install sudo, or give $(id -un) subuids (/etc/subuid, /etc/subgid) and install" \
