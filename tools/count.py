@@ -16,7 +16,7 @@ import sys
 
 RESULT = re.compile(r"^(?P<indent>\s*)(?P<not>not )?ok (?P<number>\d+)\s*-?\s*(?P<name>[^#]*)(?:#\s*(?P<directive>.*))?$")
 PLAN = re.compile(r"^(?P<indent>\s*)1\.\.(?P<count>\d+)\s*(?:#\s*(?P<directive>.*))?$")
-PROGRAM = re.compile(r"^# program: (?P<name>\S+)")
+PROGRAM = re.compile(r"^# program: (?P<name>[^\s,]+)")
 STAMP = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\]\s(?P<rest>.*)$")
 CARGO = re.compile(r"^test (?P<name>.+?)(?: - should panic)? \.\.\. (?P<result>ok|FAILED|ignored)(?:, (?P<reason>.*)| \(.*\))?$")
 CARGO_SUM = re.compile(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed; (?P<ignored>\d+) ignored")
