@@ -21,8 +21,10 @@ from splat import complaints
 HERE = os.path.dirname(os.path.abspath(__file__))
 END = re.compile(r"^tdx-guest: (poweroff|reboot) status (\d+)$")
 
-# no5lvl: Bochs' SMM resume fails with 5-level paging. amx: it offers half of AMX's XCR0 bits. tsc: it counts ticks.
-COMMAND_LINE = "console=ttyS0 loglevel=5 tsc=reliable kunit.enable=0 no5lvl clearcpuid=amx_tile,amx_bf16,amx_int8"
+# idle: each wait in MWAIT is short in Bochs, an idle CPU is busy with it. no5lvl: Bochs' SMM resume fails with 5-level paging.
+# amx: it offers half of AMX's XCR0 bits. tsc: it counts ticks.
+COMMAND_LINE = ("console=ttyS0 loglevel=5 idle=halt tsc=reliable kunit.enable=0 no5lvl"
+                " clearcpuid=amx_tile,amx_bf16,amx_int8")
 # Where no MSR announces KeyIDs.
 SIM_PLATFORM = "tdx_sim_platform=32,32"
 
