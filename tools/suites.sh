@@ -47,6 +47,8 @@ tools_suite()
 {
 	try_step "tools: wrong use gets words" refusals "$TOOLS/tests/refusals.sh"
 	count tools tap "$LOGS/refusals.log"
+	try_step "tools: the kernel tree follows patches/" update "$TOOLS/tests/update.sh"
+	count tools tap "$LOGS/update.log"
 }
 
 # With KUnit on, its tests run whenever the module is loaded, and other tests would see what they do.

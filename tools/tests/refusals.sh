@@ -4,10 +4,7 @@
 # first in the path. Seconds, no network. TAP.
 # shellcheck disable=SC2016,SC1010 # the fakes are scripts of their own
 
-TOP=$(cd "$(dirname "$0")/../.." && pwd -P)
-WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
-NR=0
+. "$(dirname "$0")/lib.sh"
 
 # fake NAME LINE...: the next command finds this shell script instead of that program.
 fake()
@@ -41,19 +38,6 @@ front()
 		"$WORK/top/tools/front.sh" "${@: -1}"
 }
 
-# inside FUNCTION...: functions of the tools that run in the build root, in the copy.
-inside()
-{
-	# shellcheck disable=SC2016 # that shell's
-	env TDX_TOP="$WORK/top" TDX_LINUX= bash -c '
-		. "$0/tools/lib.sh"
-		IN_SRC=$0 IN_CACHE=$1
-		. "$0/tools/inside.sh"
-		. "$0/tools/tests/inside.sh"
-		shift
-		"$@"' "$WORK/top" "$WORK/cache" "$@"
-}
-
 # A kernel tree with one file; patches/ of the copy change it.
 own_tree()
 {
@@ -62,9 +46,6 @@ own_tree()
 	printf '%s\n' "$3" >"$1/file"
 }
 
-mkdir -p "$WORK/top" "$WORK/cache/tdx-sept"
-cp -r "$TOP/tools" "$TOP/selftests" "$TOP"/*.config "$WORK/top/"
-mkdir "$WORK/top/patches"
 cat >"$WORK/top/patches/0001-change.patch" <<'END'
 --- a/file
 +++ b/file
