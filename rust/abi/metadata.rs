@@ -159,6 +159,8 @@ global_fields! {
 bitfield! {
     /// Value of the field TDX_FEATURES0: what the module can do.
     pub struct Features0(u64) {
+        /// TDH.MEM.PAGE.DEMOTE is not interrupted (the bit that KVM's huge-page series tests).
+        51:51 enhanced_demote_interruptibility;
         /// The host flushes cache lines of a page before it gives the page to the module.
         23:23 clflush_before_alloc;
         /// Virtual topology enumeration.

@@ -32,6 +32,7 @@ use crate::{
     },
     sim::model::{
         lock::Mode,
+        platform::Profile,
         tdcs, //
     },
 };
@@ -492,7 +493,11 @@ fn page_demote() -> Checks {
             (pending, state::PENDING),
         ))
         .all(free_page(Operand::R8))
-        .check("interrupted", Status::INTERRUPTED_RESTARTABLE, interrupted)
+        .check("interrupted", Status::INTERRUPTED_RESTARTABLE, |c| {
+            // The default has ENHANCED_DEMOTE_INTERRUPTIBILITY.
+            c.world.machine.config.profile = Profile::V1_5_01;
+            interrupted(c);
+        })
         .all([found_page_busy("large_page_busy", LARGE, Level::M2)])
         .absent(Status::L2_SEPT_PAGE_NOT_PROVIDED, NO_L2)
 }

@@ -90,16 +90,10 @@ fn large_page_is_split() {
         assert_eq!(refused(split(t)), not_tracked);
         sept::track(t.bench, &t.td).unwrap();
 
-        // Interrupted for ever, it is given up; the page stays as it is.
+        // Interrupts may wait: the module has ENHANCED_DEMOTE_INTERRUPTIBILITY.
         t.bench.computer.interrupt.store(true, Relaxed);
-        let interrupted = split(t).unwrap_err();
-        assert!(matches!(interrupted.why, Why::Refused(error)
-            if error.status == Status::INTERRUPTED_RESTARTABLE));
-        t.bench.computer.interrupt.store(false, Relaxed);
-        let entry = t.entry(gpa(0), Level::M2).unwrap();
-        assert_eq!(entry.info.state(), Some(State::PendingBlocked));
-
         split(t).unwrap();
+        t.bench.computer.interrupt.store(false, Relaxed);
         for n in [0, 1, 255, 511] {
             let entry = t.entry(gpa(n), Level::K4).unwrap();
             assert_eq!(entry.info.state(), Some(State::Pending));
@@ -109,6 +103,34 @@ fn large_page_is_split() {
         sept::block(t.bench, &t.td, &all).unwrap();
         sept::track(t.bench, &t.td).unwrap();
         sept::remove(t.bench, &t.td, &all, first).unwrap();
+    });
+}
+
+#[test]
+fn merge_that_is_interrupted_for_ever_is_given_up() {
+    on_large_page(|t, first| {
+        let block = |t: &TestTd<'_, ModelBench>| {
+            sept::block(t.bench, &t.td, &range(Level::M2, 1)).unwrap();
+            sept::track(t.bench, &t.td).unwrap();
+        };
+        block(t);
+        let table = t.alloc_table().unwrap();
+        // SAFETY: The memory of the bench is nobody else's.
+        unsafe { sept::split(t.bench, &t.td, gpa(0), Level::M2, table) }.unwrap();
+        block(t);
+
+        let merge = |t: &TestTd<'_, ModelBench>| sept::merge(t.bench, &t.td, gpa(0), Level::M2);
+        t.bench.computer.interrupt.store(true, Relaxed);
+        let interrupted = merge(t).unwrap_err();
+        assert!(matches!(interrupted.why, Why::Refused(error)
+            if error.status == Status::INTERRUPTED_RESTARTABLE));
+        t.bench.computer.interrupt.store(false, Relaxed);
+        let entry = t.entry(gpa(0), Level::M2).unwrap();
+        assert_eq!(entry.info.state(), Some(State::NlBlocked));
+
+        assert_eq!(merge(t).unwrap(), table);
+        block(t);
+        sept::remove(t.bench, &t.td, &range(Level::M2, 1), first).unwrap();
     });
 }
 

@@ -63,8 +63,17 @@ impl Profile {
                     | Features0::SERVICE_TD_MASK
                     | Features0::TD_PARTITIONING_MASK
             }
-            Self::Current => COMMON | Features0::TOPOLOGY_ENUM_MASK,
+            Self::Current => {
+                COMMON
+                    | Features0::TOPOLOGY_ENUM_MASK
+                    | Features0::ENHANCED_DEMOTE_INTERRUPTIBILITY_MASK
+            }
         }
+    }
+
+    /// Whether TDH.MEM.PAGE.DEMOTE gives way to interrupts.
+    pub fn interrupts_demote(self) -> bool {
+        self.features0() & Features0::ENHANCED_DEMOTE_INTERRUPTIBILITY_MASK == 0
     }
 
     /// Most vCPUs of a TD, if the module tells.
