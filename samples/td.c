@@ -213,6 +213,12 @@ int td_set_private(int vm, __u64 gpa, __u64 size, bool private)
 	return ioctl(vm, KVM_SET_MEMORY_ATTRIBUTES, &attributes);
 }
 
+/* Allocates the pages of a range now, where KVM would do so one by one when the TD needs them. */
+int td_allocate(int gmem, __u64 offset, __u64 size)
+{
+	return fallocate(gmem, FALLOC_FL_KEEP_SIZE, offset, size);
+}
+
 /* Gives the pages of a range back to the host. KVM takes them out of the TD first. */
 int td_punch_hole(int gmem, __u64 offset, __u64 size)
 {

@@ -58,6 +58,7 @@ int td_create_gmem(int vm, __u64 size, __u64 flags);
 int td_set_slot(int vm, const struct td_slot *slot);
 int td_delete_slot(int vm, const struct td_slot *slot);
 int td_set_private(int vm, __u64 gpa, __u64 size, bool private);
+int td_allocate(int gmem, __u64 offset, __u64 size);
 int td_punch_hole(int gmem, __u64 offset, __u64 size);
 
 /* Its vCPUs, and what KVM does through one of them. */

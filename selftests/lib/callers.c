@@ -11,6 +11,8 @@
 
 /* The VM has no memory above 4 GiB. What is above in an address is a KeyID. */
 #define MAX_PFN		(1ULL << 20)
+/* Pages of the largest page that a call gives. */
+#define MAX_PAGES	(1ULL << 9)
 
 enum effect {
 	MAKES_TD,
@@ -23,11 +25,13 @@ static const struct leaf {
 	const char *name;
 	enum effect effect;
 	const char *tdr, *page;
+	bool sized;		/* the page is as large as the level in RCX says */
 } leaves[] = {
 	{ "TDH.MNG.CREATE",		MAKES_TD, .tdr = "rcx" },
 	{ "TDH.MEM.SEPT.ADD",		GIVES, .tdr = "rdx", .page = "r8" },
 	{ "TDH.MEM.PAGE.ADD",		GIVES, .tdr = "rdx", .page = "r8" },
-	{ "TDH.MEM.PAGE.AUG",		GIVES, .tdr = "rdx", .page = "r8" },
+	{ "TDH.MEM.PAGE.AUG",		GIVES, .tdr = "rdx", .page = "r8", .sized = true },
+	{ "TDH.MEM.PAGE.DEMOTE",	GIVES, .tdr = "rdx", .page = "r8" },
 	{ "TDH.MEM.RANGE.BLOCK",	CHANGES, .tdr = "rdx" },
 	{ "TDH.MEM.TRACK",		CHANGES, .tdr = "rcx" },
 	{ "TDH.MEM.PAGE.REMOVE",	CHANGES, .tdr = "rdx" },
@@ -107,8 +111,11 @@ static void note_call(struct search *search, const struct leaf *leaf, const char
 		return;
 	count(&search->tds[td], record);
 	if (leaf->effect == GIVES && done) {
-		*holder = td + 1;
-		search->tds[td].held++;
+		int nr = leaf->sized ? 1 << 9 * (sim_number(record, "rcx") & 7) : 1;
+
+		for (int i = 0; i < nr; i++)
+			holder[i] = td + 1;
+		search->tds[td].held += nr;
 	} else if (leaf->effect == RETURNS && done) {
 		*holder = 0;
 		search->tds[td].held--;
@@ -142,7 +149,7 @@ int callers_forget(void)
 
 int callers_of_tds(struct td_callers **tds)
 {
-	struct search search = { .holder = calloc(MAX_PFN, sizeof(int)) };
+	struct search search = { .holder = calloc(MAX_PFN + MAX_PAGES, sizeof(int)) };
 
 	if (!search.holder)
 		return -1;

@@ -183,7 +183,11 @@ static void count_pages(const char *record, void *arg)
 	if (!strncmp(state, "NL_", 3)) {
 		if (!pages->tables[level]++)
 			pages->first_table_pfn[level] = sim_number(record, "pfn");
-	} else if (!strcmp(state, "MAPPED")) {
+		return;
+	}
+
+	pages->leaves[level] += (end - start) >> (12 + 9 * level);
+	if (!strcmp(state, "MAPPED")) {
 		pages->mapped += (end - start) >> 12;
 	} else if (!strcmp(state, "PENDING")) {
 		pages->pending += (end - start) >> 12;
@@ -208,8 +212,10 @@ static void find_pfn(const char *record, void *arg)
 {
 	struct pfn_search *search = arg;
 	__u64 start = sim_number(record, "gpa");
+	char state[32];
 
-	if (sim_number(record, "td") >> 12 == search->tdr_pfn && !sim_number(record, "level") &&
+	sim_text(record, "state", state, sizeof(state));
+	if (sim_number(record, "td") >> 12 == search->tdr_pfn && strncmp(state, "NL_", 3) &&
 	    start <= search->gpa && search->gpa < start + sim_number(record, "size"))
 		search->pfn = sim_number(record, "pfn") + ((search->gpa - start) >> 12);
 }
@@ -268,6 +274,7 @@ int sim_leftovers(char *text, size_t size)
 
 struct type_count {
 	const char *type;
+	unsigned int level;	/* for count_listed() */
 	__u64 count;
 };
 
@@ -286,5 +293,24 @@ __u64 sim_pamt_pages(const char *type)
 	struct type_count count = { .type = type };
 
 	sim_for_each("pamt", count_type, &count);
+	return count.count;
+}
+
+/* The records of single pages have the type after the page's own words, and no word "pages". */
+static void count_listed(const char *record, void *arg)
+{
+	struct type_count *count = arg;
+	char type[32];
+
+	sim_text(record, "type", type, sizeof(type));
+	if (!strncmp(record, "page=", strlen("page=")) && !strcmp(type, count->type) && sim_number(record, "level") == count->level)
+		count->count++;
+}
+
+__u64 sim_pamt_pages_at(const char *type, unsigned int level)
+{
+	struct type_count count = { .type = type, .level = level };
+
+	sim_for_each("pamt", count_listed, &count);
 	return count.count;
 }

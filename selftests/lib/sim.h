@@ -50,9 +50,13 @@ struct sim_td {
 
 int sim_tds(struct sim_td *tds, int max);
 
-/* 4K pages of a range by state of their S-EPT entries, and S-EPT pages by level of the entry that points to them. */
+/*
+ * 4K pages of a range by state of their S-EPT entries, entries that map pages by their level, and S-EPT pages by level of the entry that
+ * points to them.
+ */
 struct sim_pages {
 	__u64 mapped, pending, blocked;
+	__u64 leaves[5];
 	__u64 tables[5];
 	__u64 first_table_pfn[5];
 };
@@ -63,7 +67,8 @@ __u64 sim_pfn(__u64 tdr_pfn, __u64 gpa);
 /* What TDX holds, found by a walk over all of the PAMT and all KeyIDs: 0 if nothing, else a text says what. */
 int sim_leftovers(char *text, size_t size);
 
-/* Pages of one PAMT type, "PT_REG" say. */
+/* Pages of one PAMT type, "PT_REG" say; and those of them that the PAMT has as pages of a level. */
 __u64 sim_pamt_pages(const char *type);
+__u64 sim_pamt_pages_at(const char *type, unsigned int level);
 
 #endif

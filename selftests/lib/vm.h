@@ -65,6 +65,19 @@ static __maybe_unused void vm_init(struct __test_metadata *_metadata, struct tes
 		TH_LOG("KVM_TDX_INIT_VM: %s, TDX module status %#llx", strerror(errno), hw_error);
 }
 
+/* Memory for the shared half of a slot. KVM maps no huge pages, private ones neither, where its address is not as aligned as the GPA. */
+static __maybe_unused void *map_shared(__u64 gpa, __u64 size)
+{
+	void *room = mmap(NULL, size + SZ_2M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	__u64 start = (__u64)room + (gpa - (__u64)room) % SZ_2M;
+
+	if (room == MAP_FAILED)
+		return room;
+	munmap(room, start - (__u64)room);
+	munmap((void *)(start + size), (__u64)room + SZ_2M - start);
+	return mmap((void *)start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
 /* Private memory at @gpa. */
 static __maybe_unused struct td_slot *vm_add_slot(struct __test_metadata *_metadata, struct test_vm *vm, __u64 gpa, __u64 size)
 {
@@ -75,7 +88,7 @@ static __maybe_unused struct td_slot *vm_add_slot(struct __test_metadata *_metad
 
 	slot->gmem = td_create_gmem(vm->vm, size, 0);
 	ASSERT_LE(0, slot->gmem) TH_LOG("KVM_CREATE_GUEST_MEMFD: %s", strerror(errno));
-	slot->shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	slot->shared = map_shared(gpa, size);
 	ASSERT_NE(MAP_FAILED, slot->shared);
 	ASSERT_EQ(0, td_set_slot(vm->vm, slot)) TH_LOG("slot at %#llx: %s", gpa, strerror(errno));
 	ASSERT_EQ(0, td_set_private(vm->vm, gpa, size, true)) TH_LOG("private attribute at %#llx: %s", gpa, strerror(errno));
