@@ -17,7 +17,10 @@ get_rights()
 	if type mmdebstrap >/dev/null 2>&1 && in_userns true 2>/dev/null; then
 		case $1 in
 		clean|distclean) ;;
-		*) make_root_tar ;;
+		*)
+			lock
+			make_root_tar
+			unlock ;;
 		esac
 		in_userns env TDX_SEPT_CACHE="$CACHE" TDX_SEPT_USERNS=1 "$0" "$@"
 		exit
@@ -78,6 +81,12 @@ lock()
 	flock --nonblock 8 || die "another make runs in this checkout: wait for it"
 	flock --nonblock 9 || { say "  waiting for another checkout that is building"; flock 9; }
 	rm -rf "$CACHE"/tmp.*
+}
+
+unlock()
+{
+	flock -u 8
+	flock -u 9
 }
 
 clean()
