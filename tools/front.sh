@@ -22,10 +22,12 @@ get_rights()
 			make_root_tar
 			unlock ;;
 		esac
+		trap - INT TERM
 		in_userns env TDX_SEPT_CACHE="$CACHE" TDX_SEPT_USERNS=1 "$0" "$@"
 		exit
 	elif type sudo >/dev/null 2>&1; then
 		passed HOME LINUX DEBIAN_MIRROR "${PASSED[@]}"
+		trap - INT TERM
 		sudo env TDX_SEPT_CACHE="$CACHE" "${ENV[@]}" "$0" "$@"
 		exit
 	fi
@@ -121,6 +123,8 @@ main()
 	get_rights "$@"
 	lock
 	make_root
+	# What runs inside says itself what became of it.
+	trap - INT TERM
 	unshare --mount --propagation private "$TOOLS/enter.sh" "$TOP" "$CACHE" "$ROOT" "${LINUX-}" "$IN_SRC/tools/cmd/$command.sh"
 }
 

@@ -35,6 +35,9 @@ die()
 	exit 1
 }
 
+# What a step made that was cut short is of no use to the next run, and not used.
+trap 'die "interrupted: to go on, run the same again"' INT TERM
+
 # Fetch the lists of Debian's packages; an archive that does not answer is an error.
 update_packages()
 {
