@@ -162,6 +162,8 @@ def main():
     args = parser.parse_args()
     try:
         boot(args)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Failure as failure:
         last = read_text(f"{args.dir}/console").strip().split("\n")[-8:]
         print(f"tdx-sept: {args.machine}: {failure}", file=sys.stderr)
