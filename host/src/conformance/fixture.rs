@@ -76,34 +76,45 @@ pub fn cold(profile: Profile) -> World {
     world
 }
 
-static READY: LazyLock<World> = LazyLock::new(|| {
-    let world = cold(Profile::Current);
-    world.bring_up();
-    world
-});
-
 /// A machine whose module is READY and that has no TD.
 pub fn ready() -> World {
-    READY.copy()
+    ready_of(Profile::Current)
+}
+
+/// The same with another module.
+fn ready_of(profile: Profile) -> World {
+    static READY: [LazyLock<World>; 2] = [
+        LazyLock::new(|| up(Profile::Current)),
+        LazyLock::new(|| up(Profile::V1_5_01)),
+    ];
+    fn up(profile: Profile) -> World {
+        let world = cold(profile);
+        world.bring_up();
+        world
+    }
+    READY[usize::from(profile == Profile::V1_5_01)].copy()
 }
 
 /// A TD that has its KeyID.
 pub fn created() -> World {
-    let world = ready();
-    world.ok(Leaf::MngCreate, &[TDR, HKID]);
-    world
+    created_by(Profile::Current)
 }
 
-/// A TD that has its key.
-pub fn keyed() -> World {
-    let world = created();
-    world.ok(Leaf::MngKeyConfig, &[TDR]);
+fn created_by(profile: Profile) -> World {
+    let world = ready_of(profile);
+    world.ok(Leaf::MngCreate, &[TDR, HKID]);
     world
 }
 
 /// A TD that has `pages` TDCX pages.
 pub fn with_tdcx(pages: u64) -> World {
-    let world = keyed();
+    with_tdcx_by(Profile::Current, pages)
+}
+
+/// The same TD of another module.
+pub fn with_tdcx_by(profile: Profile, pages: u64) -> World {
+    let world = created_by(profile);
+    world.ok(Leaf::MngKeyConfig, &[TDR]);
     for n in 0..pages {
         world.ok(Leaf::MngAddcx, &[TDCX + n * 4096, TDR]);
     }

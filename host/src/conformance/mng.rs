@@ -18,6 +18,7 @@ use super::{
         ready,
         torn_down,
         with_tdcx,
+        with_tdcx_by,
         FREE,
         FREE_HKID,
         HKID,
@@ -37,6 +38,7 @@ use crate::{
     sim::model::{
         lock::Mode,
         metadata::NULL_ID,
+        platform::Profile,
         tdcs::{
             self,
             Tdcs, //
@@ -66,6 +68,7 @@ pub(super) fn leaves() -> Vec<Checks> {
         vpflushdone(),
         key_freeid(),
         init(),
+        init_1_5_01(),
         key_reclaimid(),
     ]
 }
@@ -299,7 +302,6 @@ fn cpuid(name: &'static str, offset: u64, word: u64, leaf: u64) -> Check {
 }
 
 fn init() -> Checks {
-    // A module that has migration and L2 VMs to refuse.
     let good = || Case::new(with_tdcx(6), Leaf::MngInit, args(TDR, TD_PARAMS, 0, 0));
     let rdx = INVALID.with(Operand::RDX);
     use Operand as O;
@@ -314,6 +316,7 @@ fn init() -> Checks {
         .check("params_in_seam_range", rdx, |c| c.args.rdx = 0x7000_0000)
         .check("params_with_private_keyid", rdx, |c| c.args.rdx |= 32 << 46)
         .all([
+            param("attributes_migratable", O::ATTRIBUTES, 0, 1 << 29),
             param("attributes_unknown", O::ATTRIBUTES, 0, 1 << 31),
             param("xfam_unknown", O::XFAM, 8, 3 | 1 << 63),
             param("xfam_without_sse", O::XFAM, 8, 1),
@@ -322,7 +325,7 @@ fn init() -> Checks {
             param("xfam_cet_in_parts", O::XFAM, 8, 0x803),
             param("xfam_amx_in_parts", O::XFAM, 8, 0x2_0003),
             param("max_vcpus_zero", O::MAX_VCPUS, 16, 0),
-            param("num_l2_vms", O::NUM_L2_VMS, 16, 4 << 16 | VCPUS),
+            param("num_l2_vms", O::NUM_L2_VMS, 16, 1 << 16 | VCPUS),
         ])
         .all([
             param("reserved_at_20", O::RDX, 16, 1 << 32 | VCPUS),
@@ -350,4 +353,36 @@ fn init() -> Checks {
         .absent(Status::LIMIT_CPUID_MAXVAL_SET, "the platform is sound")
         .absent(Status::INCONSISTENT_MSR, "IA32_TSC_ADJUST never changes")
         .absent(Status::INCORRECT_MSR_VALUE, "TSX is there or it is not")
+}
+
+/// What module 1.5.01 has beyond it: migratable TDs, and L2 VMs.
+fn init_1_5_01() -> Checks {
+    const MIGRATABLE: u64 = 1 << 29;
+    let good = || {
+        let world = with_tdcx_by(Profile::V1_5_01, 7);
+        world.poke(TD_PARAMS + 16, 1 << 16 | 2);
+        Case::new(world, Leaf::MngInit, args(TDR, TD_PARAMS, 0, 0))
+    };
+    use Operand as O;
+    Checks::new(Leaf::MngInit, good)
+        .of("1_5_01")
+        .zeroes(&[Operand::RCX])
+        .all([
+            param("migratable_debug", O::ATTRIBUTES, 0, MIGRATABLE | 1),
+            param("migratable_perfmon", O::ATTRIBUTES, 0, MIGRATABLE | 1 << 63),
+            param("num_l2_vms", O::NUM_L2_VMS, 16, 4 << 16 | 2),
+        ])
+        .check("tdcx_for_l2_vms_missing", Status::TDCS_NOT_ALLOCATED, |c| {
+            c.world.poke(TD_PARAMS + 16, 2 << 16 | 2);
+            c.spoils_td();
+        })
+        .all([
+            param(
+                "arch_capabilities_unknown",
+                O::IA32_ARCH_CAPABILITIES_CONFIG,
+                224,
+                1,
+            ),
+            param("migratable_with_l2_vms", O::RDX, 0, MIGRATABLE),
+        ])
 }

@@ -338,6 +338,7 @@ fn config() -> Checks {
         })
         .check("hkid_reserved_bits", r8, |c| c.args.r8 |= 1 << 16)
         .check("hkid_shared", r8, |c| c.args.r8 = 31)
+        .check("hkid_beyond_the_last", r8, |c| c.args.r8 = 64)
         .check("tdmr_info_not_aligned", rcx, |c| {
             c.world.poke(TDMR_ARRAY, TDMR_INFO | 0x100);
         })
@@ -436,6 +437,12 @@ fn config() -> Checks {
                 Status::INVALID_PAMT,
                 0,
                 &[(56, 0x3F_F000)],
+            ),
+            tdmr(
+                "pamt_4k_overlaps_pamt_2m",
+                Status::PAMT_OVERLAP,
+                0,
+                &[(48, 0x8000_1000)],
             ),
             tdmr("pamt_overlaps_tdmr", Status::PAMT_OVERLAP, 0, &[(48, BASE)]),
             tdmr(

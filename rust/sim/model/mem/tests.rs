@@ -142,34 +142,6 @@ fn invalid(operand: Operand) -> Status {
 const FREE: (Level, State) = (Level::K4, State::Free);
 
 #[test]
-fn gpa_operands_are_checked_alike() {
-    let td = Td::new();
-    for leaf in [
-        Leaf::MemPageAdd,
-        Leaf::MemPageAug,
-        Leaf::MemPageRemove,
-        Leaf::MemPageRelocate,
-        Leaf::MemRangeBlock,
-        Leaf::MemRangeUnblock,
-        Leaf::MemSeptAdd,
-        Leaf::MemSeptRd,
-        Leaf::MemSeptRemove,
-        Leaf::MemPagePromote,
-        Leaf::MemPageDemote,
-    ] {
-        // A level that no tree has, reserved bits, misaligned, above 2^52, and shared.
-        let level = u64::from(matches!(
-            leaf,
-            Leaf::MemSeptAdd | Leaf::MemSeptRemove | Leaf::MemPagePromote | Leaf::MemPageDemote
-        ));
-        for bad in [7, 4, 1 << 3, 1 << 11, 1 << 52, 1 << 47, 1 << 51] {
-            td.fails(leaf, level | bad, 20, invalid(Operand::RCX));
-        }
-    }
-    td.fails(Leaf::MemPageAug, 1 | 0x1000, 20, invalid(Operand::RCX));
-}
-
-#[test]
 fn levels_by_leaf() {
     let td = Td::new();
     for (leaf, min, max) in [
@@ -232,31 +204,6 @@ fn walks_end_where_nothing_is_below() {
         Status::EPT_WALK_FAILED,
         pending,
     );
-}
-
-#[test]
-fn page_add_checks_entry_then_source_then_page() {
-    let td = Td::new();
-    td.ok(Leaf::MemPageAdd, 0, 20);
-    let add = |word, page, source| {
-        let inputs = [word, td.tdr, page, source];
-        td.sim.call(0, Leaf::MemPageAdd, &inputs).0
-    };
-    let (page, used) = (Sim::page(21), Sim::page(20));
-    assert_eq!(add(0, used, 1), rcx(Status::EPT_ENTRY_STATE_INCORRECT));
-    assert_eq!(add(0x1000, used, SOURCE + 8), invalid(Operand::R9));
-    assert_eq!(add(0x1000, used, SOURCE | (33 << 46)), invalid(Operand::R9));
-    assert_eq!(add(0x1000, used, 0x7000_0000), invalid(Operand::R9));
-    assert_eq!(add(0x1000, page + 8, SOURCE), invalid(Operand::R8));
-    assert_eq!(
-        add(0x1000, used, SOURCE),
-        Status::PAGE_METADATA_INCORRECT.with(Operand::R8)
-    );
-    assert_eq!(
-        add(0x1000, 0x0300_0000, SOURCE),
-        Status::OPERAND_ADDR_RANGE_ERROR.with(Operand::R8)
-    );
-    assert_eq!(add(0x1000, page, SOURCE), Status::SUCCESS);
 }
 
 #[test]
@@ -390,22 +337,6 @@ fn removal_needs_blocking_and_tracking_once_the_td_can_run() {
 }
 
 #[test]
-fn track_locks_the_epoch_and_keeps_its_operands() {
-    let td = Td::new();
-    td.tdcs(|tdcs| {
-        let busy = Status::OPERAND_BUSY.with(Operand::TD_EPOCH);
-        for mode in [Mode::Shared, Mode::Exclusive] {
-            let guard = tdcs.epoch_lock().acquire(mode);
-            assert!(guard.is_some());
-            let args = td.sim.fails(Leaf::MemTrack, &[td.tdr, 7], busy);
-            assert_eq!((args.rcx, args.rdx), (td.tdr, 7));
-        }
-        td.sim.ok(Leaf::MemTrack, &[td.tdr]);
-        assert_eq!(tdcs.get(fields::TD_EPOCH), 2);
-    });
-}
-
-#[test]
 fn sept_add_of_what_exists() {
     let td = Td::new();
     let v1 = Rax::new(Leaf::MemSeptAdd, 1);
@@ -463,28 +394,6 @@ fn sept_remove_needs_an_empty_table() {
         Status::EPT_ENTRY_STATE_INCORRECT,
         (Level::M2, State::Free),
     );
-}
-
-#[test]
-fn sept_remove_needs_tracking_once_the_td_can_run() {
-    let td = Td::new().finalize();
-    let table = (Level::M2, State::NlMapped);
-    td.reports(
-        Leaf::MemSeptRemove,
-        1,
-        0,
-        Status::GPA_RANGE_NOT_BLOCKED,
-        table,
-    );
-    td.ok(Leaf::MemRangeBlock, 1, 0);
-    td.fails(
-        Leaf::MemSeptRemove,
-        1,
-        0,
-        rcx(Status::TLB_TRACKING_NOT_DONE),
-    );
-    td.sim.ok(Leaf::MemTrack, &[td.tdr]);
-    td.ok(Leaf::MemSeptRemove, 1, 0);
 }
 
 #[test]
