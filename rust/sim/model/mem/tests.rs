@@ -337,6 +337,42 @@ fn removal_needs_blocking_and_tracking_once_the_td_can_run() {
 }
 
 #[test]
+fn a_page_is_tracked_when_all_vcpus_of_its_epoch_have_left() {
+    let td = Td::new();
+    td.ok(Leaf::MemPageAdd, 0, 20);
+    td.ok(Leaf::MemPageAdd, 0x1000, 21);
+    let td = td.finalize();
+    let inside = |epoch: u32, vcpus| {
+        td.tdcs(|tdcs| tdcs.set(fields::REFCOUNT.element(epoch % 2), vcpus));
+    };
+    let not_done = rcx(Status::TLB_TRACKING_NOT_DONE);
+    // Two vCPUs enter in epoch 1, before the page is blocked.
+    inside(1, 2);
+    td.ok(Leaf::MemRangeBlock, 0, 0);
+    td.sim.ok(Leaf::MemTrack, &[td.tdr]);
+    td.fails(Leaf::MemPageRemove, 0, 0, not_done);
+    // One leaves and enters anew, now in epoch 2.
+    inside(1, 1);
+    inside(2, 1);
+    td.fails(Leaf::MemPageRemove, 0, 0, not_done);
+    let busy = Status::PREVIOUS_TLB_EPOCH_BUSY;
+    td.sim.fails(Leaf::MemTrack, &[td.tdr], busy);
+    // What is blocked in epoch 2 has to wait for that one, too; the first page has not.
+    td.ok(Leaf::MemRangeBlock, 0x1000, 0);
+    inside(1, 0);
+    td.ok(Leaf::MemPageRemove, 0, 0);
+    td.fails(Leaf::MemPageRemove, 0x1000, 0, not_done);
+    // Two epochs later it does not matter who is inside.
+    td.sim.ok(Leaf::MemTrack, &[td.tdr]);
+    td.fails(Leaf::MemPageRemove, 0x1000, 0, not_done);
+    inside(2, 0);
+    td.sim.ok(Leaf::MemTrack, &[td.tdr]);
+    inside(3, 1);
+    inside(4, 1);
+    td.ok(Leaf::MemPageRemove, 0x1000, 0);
+}
+
+#[test]
 fn sept_add_of_what_exists() {
     let td = Td::new();
     let v1 = Rax::new(Leaf::MemSeptAdd, 1);
