@@ -70,6 +70,11 @@ check_words()
 	rust|c) ;;
 	*) die "BACKEND=$BACKEND: it is rust or c" ;;
 	esac
+	for name in SOAK_SECONDS SEED ROUND CALLS; do
+		case ${!name-} in
+		*[!0-9]*) die "${name#SOAK_}=${!name}: it is a number" ;;
+		esac
+	done
 	[ -z "${VARIANT-}" ] || [ -f "$TOP/kernel-$VARIANT.config" ] || die "VARIANT=$VARIANT: there is no kernel-$VARIANT.config"
 	for name in ${TESTS-}; do
 		[ -f "$TOP/selftests/$name.c" ] || die "TESTS: there is no selftests/$name.c"

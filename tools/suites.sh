@@ -26,6 +26,7 @@ count()
 	"$TOOLS/count.py" "${options[@]}" "$3"
 }
 
+# cargo_test ARGUMENT...: cargo test in host/.
 cargo_test()
 {
 	cd "$TOP/host"
@@ -34,12 +35,12 @@ cargo_test()
 	fi
 	export KERNEL_SRC CARGO_TARGET_DIR=$BUILD/cargo
 	fetch_crates
-	cargo test --workspace --no-fail-fast --color never
+	cargo test --color never "$@"
 }
 
 host_suite()
 {
-	try_step "host: cargo test" cargo cargo_test
+	try_step "host: cargo test" cargo cargo_test --workspace --no-fail-fast
 	count host cargo "$LOGS/cargo.log"
 }
 

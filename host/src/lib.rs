@@ -31,6 +31,7 @@ pub mod layout;
 pub mod platform;
 pub mod random;
 pub mod sequence;
+pub mod soak;
 pub mod watch;
 pub mod world;
 

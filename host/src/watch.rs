@@ -8,6 +8,7 @@
 
 use crate::{
     abi::{
+        sept::Entry,
         Args,
         Leaf,
         PageType,
@@ -20,6 +21,7 @@ use crate::{
         Observer, //
     },
     sim::model::{
+        field::Field,
         tdcs,
         tdmr::PAMT_LEVELS,
         tdvps,
@@ -134,24 +136,34 @@ impl<'w> Allowed<'w> {
 
     /// Bits of a word that a call may change though it fails.
     ///
-    /// A failed attempt to lock a page asks for priority. A vCPU that was associated with the
-    /// processor stays so (TDX ABI: "associate"). TDH.MNG.ADDCX fills the page before its last checks.
+    /// A failed attempt to lock a page, OP_STATE or an entry of a secure EPT asks for priority, and a
+    /// successful one takes that back. A vCPU that was associated with the processor stays so (TDX
+    /// ABI: "associate"). TDH.MNG.ADDCX fills the page before its last checks.
     fn kept(&self, pa: u64) -> u64 {
         if self.is_pamt(pa) {
             return HOST_PRIORITY;
         }
         let associates = matches!(self.leaf, Some(Leaf::VpRd | Leaf::VpWr | Leaf::VpEnter));
-        let page_type = self.books.at(pa).map(|(_, page)| page.page_type);
-        let field = match page_type {
-            Some(PageType::Tdvpr) => tdvps::fields::ASSOC_LPID,
-            Some(PageType::Tdcx) => tdcs::fields::NUM_ASSOC_VCPUS,
-            None if self.leaf == Some(Leaf::MngAddcx) => return u64::MAX,
-            _ => return 0,
+        let field = |field: Field, bits: u64| {
+            if pa % PAGE == field.word_offset() {
+                (bits & field.mask()) << field.shift()
+            } else {
+                0
+            }
         };
-        if associates && pa % PAGE == field.word_offset() {
-            field.mask() << field.shift()
-        } else {
-            0
+        let associated = |of: Field| if associates { field(of, u64::MAX) } else { 0 };
+        match self.books.at(pa).map(|(_, page)| page.page_type) {
+            Some(PageType::Tdvpr) => associated(tdvps::fields::ASSOC_LPID),
+            // Nobody looks at it before OP_STATE says that all of it is sound.
+            Some(PageType::Tdcx) if self.leaf == Some(Leaf::MngInit) => u64::MAX,
+            Some(PageType::Tdcx) => {
+                associated(tdcs::fields::NUM_ASSOC_VCPUS)
+                    | field(tdcs::fields::OP_STATE_LOCK, HOST_PRIORITY)
+                    | Entry::HOST_PRIORITY_MASK
+            }
+            Some(PageType::Ept) => Entry::HOST_PRIORITY_MASK,
+            None if self.leaf == Some(Leaf::MngAddcx) => u64::MAX,
+            _ => 0,
         }
     }
 

@@ -60,6 +60,7 @@ refused "unknown machine" "MACHINE=vax: it is bochs or kvm" front MACHINE=vax ru
 refused "a machine without VMX" "QEMU does not emulate VMX" front MACHINE=qemu run
 refused "unknown backend" "BACKEND=go: it is rust or c" front BACKEND=go run
 refused "unknown kernel" "there is no kernel-fast.config" front VARIANT=fast kernel
+refused "no number" "SECONDS=soon: it is a number" front SOAK_SECONDS=soon soak
 refused "unknown test" "there is no selftests/nosuch.c" front TESTS="memory nosuch" test
 refused "unknown command" "no command 'dance'" front dance
 
