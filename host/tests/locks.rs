@@ -235,7 +235,7 @@ fn sharers_do_not_refuse_each_other() {
 fn a_mutex_has_no_priority_bit() {
     let mutex = |shared: &Shared| {
         let mutex: Mutex<'_> = Lock::new(Mem::new(&shared.words, 0));
-        mutex.acquire(Mode::Exclusive).map(drop);
+        drop(mutex.acquire(Mode::Exclusive));
     };
     on_each::<3>(
         [PAGE, 0, 0],

@@ -65,7 +65,7 @@ fn any_register_value_gets_an_answer() {
         }
         let [rcx, rdx, r8, r9] = [(); 4].map(|()| match random.word() % 3 {
             0 => TDRS[0],
-            1 => random.word() % layout::RAM_SIZE & !0xFFF,
+            1 => (random.word() % layout::RAM_SIZE) & !0xFFF,
             _ => word(&mut random),
         });
         let args = Args {
