@@ -106,7 +106,7 @@ impl World<'_, '_, '_> {
 
     fn split(&mut self, block: u64) {
         self.block_and_track(block);
-        let table = self.host.take_table().unwrap();
+        let table = self.host.take_page().unwrap();
         let at = gpa(block * BLOCK);
         // SAFETY: The memory of the bench is nobody else's.
         unsafe { sept::split(self.t.bench, &self.t.td, at, Level::M2, table) }.unwrap();
