@@ -21,13 +21,16 @@ mod pure {
     pub mod sim {
         pub mod model;
     }
+    pub mod td;
     pub mod tdh;
 }
 
+pub mod bench;
 pub mod books;
 pub mod conformance;
 pub mod cpuid;
 pub mod layout;
+pub mod out_of_order;
 pub mod platform;
 pub mod random;
 pub mod sequence;
@@ -41,5 +44,6 @@ pub use pure::{
     seamcall,
     sept,
     sim,
+    td,
     tdh, //
 };

@@ -230,7 +230,6 @@ impl World<'_, '_, '_> {
 
 fn run_steps(bench: &ModelBench, steps: &[Step]) -> Result<(), Fault> {
     with_td(bench, |t| {
-        t.add_vcpu()?;
         tdh::mr::finalize(t.bench, t.td.tdr)?;
         let mut host = Tables::new(t.bench);
         let mut world = World {

@@ -106,7 +106,6 @@ fn on_final_td(
 ) {
     let bench = ModelBench::with_memory(gib);
     let outcome = with_td(&bench, |t| {
-        t.add_vcpu()?;
         tdh::mr::finalize(t.bench, t.td.tdr)?;
         let mut host = Tables::new(t.bench);
         body(t, &mut host);
@@ -256,7 +255,6 @@ fn mixed_states_are_unmapped_page_by_page() {
     let bench = ModelBench::with_memory(3);
     let outcome = with_td(&bench, |t| {
         let mut host = Tables::new(t.bench);
-        t.add_vcpu()?;
         // One page of initial memory, which needs no acceptance, among others.
         map(t, 1, &[piece(gib_page(1), 511)], Level::K4, &mut host).unwrap();
         let one = Range::new(gpa(0), Level::K4, 1).unwrap();
@@ -398,7 +396,6 @@ fn unmapping_that_is_stopped_anywhere_goes_on() {
                 let bench = ModelBench::with_memory(3);
                 let disturbed = Disturbed::new(&bench);
                 let outcome = with_td(&disturbed, |t| {
-                    t.add_vcpu()?;
                     tdh::mr::finalize(t.bench, t.td.tdr)?;
                     let mut host = Tables::new(t.bench);
                     for run in &runs {
