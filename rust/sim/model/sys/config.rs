@@ -120,12 +120,12 @@ fn add_tdmr<P: Platform>(cx: &Ctx<'_, P>, array: u64, index: u64) -> Completion 
     }
 }
 
-/// Whether base and size are multiples of `align` and the range has neither KeyID nor end beyond
-/// memory.
-fn is_sound<P: Platform>(cx: &Ctx<'_, P>, range: &Range, align: u64) -> bool {
+/// Whether base and size are multiples of a page of `level` and the range has neither KeyID nor end
+/// beyond memory.
+fn is_sound<P: Platform>(cx: &Ctx<'_, P>, range: &Range, level: Level) -> bool {
     let memory = cx.p.config().memory_mask();
-    range.base % align == 0
-        && range.size % align == 0
+    let offset = level.size().wrapping_sub(1);
+    (range.base | range.size) & offset == 0
         && range
             .base
             .checked_add(range.size)
@@ -145,7 +145,7 @@ fn check_range<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Com
     if range.base < previous {
         return Err(at(Status::NON_ORDERED_TDMR, [index, 0, 0]));
     }
-    if range.size == 0 || !is_sound(cx, &range, Level::G1.size()) {
+    if range.size == 0 || !is_sound(cx, &range, Level::G1) {
         return Err(invalid);
     }
     Ok(())
@@ -181,10 +181,13 @@ fn check_reserved(tdmr: &mut TdmrInfo, index: u64) -> Completion {
 
 /// Checks the memory given for the PAMTs: sound, big enough, used for nothing else, convertible.
 fn check_pamts<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Completion {
-    for (id, (pamt, level)) in tdmr.pamt.iter().zip(PAMT_LEVELS).enumerate().rev() {
-        let id = id as u64;
+    for level in PAMT_LEVELS.into_iter().rev() {
+        let id = level.raw();
+        let Some(pamt) = tdmr.pamt.get(id as usize) else {
+            continue;
+        };
         let needed = (tdmr.range.size >> level.shift()).wrapping_mul(PAMT_ENTRY_SIZE);
-        if !is_sound(cx, pamt, Level::K4.size()) || pamt.size < needed {
+        if !is_sound(cx, pamt, Level::K4) || pamt.size < needed {
             return Err(at(Status::INVALID_PAMT, [index, id, 0]));
         }
         let overlap = |other| Err(at(Status::PAMT_OVERLAP, [index, id, other]));
@@ -196,7 +199,7 @@ fn check_pamts<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Com
             }
         }
         // Of this TDMR, the PAMTs of larger pages have been looked at before.
-        let larger = tdmr.pamt.iter().skip(id as usize + 1);
+        let larger = tdmr.pamt.iter().skip(id as usize).skip(1);
         if larger.into_iter().any(|other| other.overlaps(pamt))
             || is_available(tdmr.range, tdmr.reserved.iter().copied(), pamt)
         {
@@ -231,7 +234,7 @@ fn for_available(range: Range, reserved: impl Iterator<Item = Range>, mut f: imp
         if area.base > base {
             f(Range {
                 base,
-                size: area.base - base,
+                size: area.base.saturating_sub(base),
             });
         }
         base = area.end();
@@ -239,7 +242,7 @@ fn for_available(range: Range, reserved: impl Iterator<Item = Range>, mut f: imp
     if range.end() > base {
         f(Range {
             base,
-            size: range.end() - base,
+            size: range.end().saturating_sub(base),
         });
     }
 }
