@@ -193,6 +193,11 @@ impl Leaf {
     /// Size of a table indexed by leaf number.
     pub const TABLE_SIZE: usize = Self::MigStreamCreate as usize + 1;
 
+    /// Returns the leaf of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|leaf| leaf.name() == name)
+    }
+
     /// Returns the leaf number.
     #[inline]
     pub const fn raw(self) -> u16 {
@@ -231,6 +236,7 @@ mod tests {
         assert!(Leaf::ALL.windows(2).all(|w| w[0] < w[1]));
         for &leaf in Leaf::ALL {
             assert_eq!(Leaf::from_raw(leaf.raw()), Some(leaf));
+            assert_eq!(Leaf::from_name(leaf.name()), Some(leaf));
             assert!(usize::from(leaf.raw()) < Leaf::TABLE_SIZE);
             assert!(leaf.max_version_1_5_01().unwrap_or(0) <= leaf.max_version());
         }

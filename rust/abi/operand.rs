@@ -17,6 +17,9 @@ macro_rules! operands {
                 pub const $name: Self = Self($id);
             )*
 
+            /// All operands that have a name.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
             /// Returns the name of the operand.
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
@@ -86,6 +89,12 @@ impl Operand {
     #[inline]
     pub const fn from_raw(id: u32) -> Self {
         Self(id)
+    }
+
+    /// Returns the operand of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let is_named = |operand: &Self| operand.name() == Some(name);
+        Self::ALL.iter().copied().find(is_named)
     }
 
     /// Returns the operand id.

@@ -416,6 +416,21 @@ impl Status {
         Self(raw)
     }
 
+    /// Reads a status as [`Display`](core::fmt::Display) begins it: the name of the code, with the operand if it has
+    /// one. The name alone stands for the code without details.
+    pub fn from_name(text: &str) -> Option<Self> {
+        let (name, operand) = match text.split_once('|') {
+            Some((name, operand)) => (name, Some(Operand::from_name(operand)?)),
+            None => (text, None),
+        };
+        let code = Self::ALL.iter().find(|code| code.name() == Some(name))?;
+        match (operand, code.detail_kind()) {
+            (None, _) => Some(*code),
+            (Some(operand), Detail::Operand) => Some(code.with(operand)),
+            (Some(_), _) => None,
+        }
+    }
+
     /// Returns the value of RAX.
     #[inline]
     pub const fn raw(self) -> u64 {
@@ -537,6 +552,29 @@ mod tests {
             status.to_string(),
             "TDX_OPERAND_BUSY|SEPT_TREE 0x8000020000000092"
         );
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for &code in Status::ALL {
+            let name = code.name().unwrap_or_default();
+            assert_eq!(Status::from_name(name), Some(code));
+        }
+        for &operand in Operand::ALL {
+            let status = Status::OPERAND_INVALID.with(operand);
+            let text = status.to_string();
+            let name = text.split(' ').next().unwrap_or_default();
+            assert_eq!(Status::from_name(name), Some(status), "{name}");
+        }
+        for text in [
+            "OPERAND_BUSY",
+            "TDX_OPERAND_BUSY|",
+            "TDX_OPERAND_BUSY|PEN",
+            "TDX_SYS_BUSY|RCX",
+            "",
+        ] {
+            assert_eq!(Status::from_name(text), None, "{text}");
+        }
     }
 
     #[test]
