@@ -5,6 +5,7 @@
 //! - `model`: the TDX module's rules, which need nothing of a kernel.
 //! - `trap`: SEAMCALL, from the #UD that it raises to its completion.
 //! - `platform`, `window`: the machine under the model: CPUs, and physical memory seen through windows.
+//! - `inject`: SEAMCALLs that fail because somebody wants to see what happens then.
 //! - `log`, `debugfs`: what it did, and the state it is in.
 
 pub mod model;
@@ -16,6 +17,11 @@ mod cpu;
 mod debugfs;
 #[cfg(CONFIG_TDX_SIM)]
 mod ffi;
+#[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
+pub mod inject;
+#[cfg(all(CONFIG_TDX_SIM, not(CONFIG_TDX_SIM_FAULT_INJECTION)))]
+#[path = "sim/inject/off.rs"]
+pub mod inject;
 #[cfg(CONFIG_TDX_SIM)]
 mod log;
 #[cfg(CONFIG_TDX_SIM)]

@@ -19,6 +19,10 @@ mod pure {
     pub mod sept;
     /// The simulated TDX module, without what needs a kernel.
     pub mod sim {
+        /// The rules of fault injection.
+        pub mod inject {
+            pub mod rule;
+        }
         pub mod model;
     }
     pub mod td;

@@ -4,26 +4,35 @@
 //!
 //! | file | one line for | words |
 //! |---|---|---|
-//! | `calls` | each leaf and caller | `leaf caller calls failed` |
-//! | `failures` | each leaf, caller and status but success | `leaf caller status name operand count` |
+//! | `calls` | each leaf and caller | `leaf caller calls failed injected` |
+//! | `failures` | each leaf, caller and status but success | `leaf caller status name operand injected count` |
 //! | `tsc` | each leaf and caller | `leaf caller calls cycles` (in the trap handler) |
 //! | `log` | the ring | `records first next dropped` (a write forgets all calls so far) |
-//! | | each of the last calls | `seq tsc cpu caller leaf version rcx rdx r8 r9 status rcx_out rdx_out r8_out cycles` |
+//! | | each of the last calls | `seq tsc cpu caller leaf version rcx rdx r8 r9 status rcx_out rdx_out r8_out cycles injected` |
 //! | `pamt` | each page in TDX hands | `page level type owner locked` |
 //! | | each page type | `type pages` (of 4K) |
 //! | | all pages in TDX hands | `in_use` |
 //! | `keyids` | each KeyID in use | `hkid state` |
 //! | `tds` | each TD | `td hkid state chldcnt fatal op_state vcpus mrtd` (the last three while there is a TDCS) |
 //! | `sept` | each table page, and each run of pages | `td gpa size level state pfn n` |
+//! | `inject` | each rule of fault injection | `rule leaf status event call interval probability times ns met struck` |
+//! | `epochs` | each TD that has a TDCS | `td epoch current previous` (the last two are vCPUs in the guest) |
+//! | `seamcall` | (only written: registers of a call that the simulator then makes, its answer is in `log`) | |
 //!
 //! A word is `key=value`. TDs, pages and owners are physical addresses; `level` is that of the entry. All files are
 //! snapshots taken without the module's locks: SEAMCALLs that run meanwhile are seen half done, but TDX memory is
 //! only followed where the PAMT vouches for it.
 
+#[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
+mod epochs;
 mod pamt;
+#[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
+mod seamcall;
 mod sept;
 mod tds;
 
+#[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
+use super::inject;
 use super::{
     log,
     model::{
@@ -56,6 +65,16 @@ pub(super) fn start() -> Result {
         dir.read_callback_file(c"keyids", &(), &|(), f| show_keyids(f));
         dir.read_callback_file(c"tds", &(), &|(), f| tds::show(f));
         dir.read_callback_file(c"sept", &(), &|(), f| sept::show(f));
+        #[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
+        {
+            dir.read_write_callback_file(c"inject", &(), &|(), f| inject::show(f), &|(), r| {
+                inject::write(r)
+            });
+            dir.read_write_callback_file(c"epochs", &(), &|(), f| epochs::show(f), &|(), r| {
+                epochs::write(r)
+            });
+            dir.write_only_callback_file(c"seamcall", &(), &|(), r| seamcall::write(r));
+        }
     });
     // The simulator never goes away, and neither do its files.
     core::mem::forget(KBox::pin_init(files, GFP_KERNEL)?);

@@ -54,6 +54,41 @@ pub(super) struct Range {
     pub(super) size: u64,
 }
 
+/// Rules of fault injection that there can be.
+#[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
+pub(super) const FAULT_RULES: usize = 8;
+
+/// Which of its events a rule of fault injection strikes, as `struct fault_attr` has it.
+#[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(super) struct FaultWhen {
+    /// Each that many.
+    pub(super) interval: u32,
+    /// Percentage of these.
+    pub(super) probability: u32,
+    /// Events up to the first one, itself included.
+    pub(super) space: i32,
+    /// At most that many, -1 for no limit.
+    pub(super) times: i32,
+}
+
+#[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
+unsafe extern "C" {
+    /// Asks the framework about one event. `rule` has to be below [`FAULT_RULES`].
+    pub(super) fn tdx_sim_should_fail(rule: u32) -> bool;
+
+    /// Says which events a rule strikes. `rule` has to be below [`FAULT_RULES`].
+    pub(super) fn tdx_sim_set_fault(rule: u32, when: *const FaultWhen);
+
+    /// Stores which events a rule strikes. `rule` has to be below [`FAULT_RULES`].
+    pub(super) fn tdx_sim_get_fault(rule: u32, when: *mut FaultWhen);
+
+    /// Makes the framework's directories, and returns the rule of the boot parameter, a string that lives
+    /// for ever, with its events; or null.
+    pub(super) fn tdx_sim_start_faults(when: *mut FaultWhen) -> *const c_char;
+}
+
 unsafe extern "C" {
     /// Fills in the facts.
     pub(super) fn tdx_sim_get_facts(facts: *mut Facts);

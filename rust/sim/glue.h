@@ -33,6 +33,17 @@ struct tdx_sim_range {
 	u64 size;
 };
 
+/* Rules of fault injection that there can be. */
+#define TDX_SIM_FAULT_RULES	8
+
+/* What struct fault_attr knows of a rule: which of its events it strikes. */
+struct tdx_sim_fault_when {
+	u32 interval;
+	u32 probability;
+	s32 space;
+	s32 times;
+};
+
 /* C functions that Rust calls. */
 void tdx_sim_get_facts(struct tdx_sim_facts *facts);
 const char *tdx_sim_get_profile(void);
@@ -41,6 +52,10 @@ void *tdx_sim_map_windows(unsigned long nr, unsigned long **ptes);
 u32 tdx_sim_package(u32 cpu);
 bool tdx_sim_interrupt_pending(void);
 bool tdx_sim_random(u64 *value);
+bool tdx_sim_should_fail(u32 rule);
+void tdx_sim_set_fault(u32 rule, const struct tdx_sim_fault_when *when);
+void tdx_sim_get_fault(u32 rule, struct tdx_sim_fault_when *when);
+const char *tdx_sim_start_faults(struct tdx_sim_fault_when *when);
 
 /* Rust functions that C calls. */
 int tdx_sim_start(void);

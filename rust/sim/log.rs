@@ -40,23 +40,52 @@ pub(super) enum Caller {
     Core = 0,
     /// A backend, through `tdx_seamcall()`.
     Backend = 1,
+    /// A user, through debugfs.
+    User = 2,
 }
 
 impl Caller {
-    const ALL: [Self; 2] = [Self::Core, Self::Backend];
+    const ALL: [Self; 3] = [Self::Core, Self::Backend, Self::User];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Core => "core",
             Self::Backend => "backend",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Who executed a SEAMCALL, and whether fault injection had a hand in it, in a byte.
+struct Origin {
+    caller: Caller,
+    injected: bool,
+}
+
+impl Origin {
+    const CALLER: u64 = 0x3;
+    const INJECTED: u64 = 1 << 2;
+
+    const fn of(call: &Call) -> Self {
+        Self {
+            caller: call.caller,
+            injected: call.injected,
         }
     }
 
-    const fn from_raw(raw: u64) -> Self {
-        if raw == Self::Backend as u64 {
-            Self::Backend
-        } else {
-            Self::Core
+    const fn encode(self) -> u64 {
+        let injected = if self.injected { Self::INJECTED } else { 0 };
+        self.caller as u64 | injected
+    }
+
+    fn decode(bits: u64) -> Self {
+        let raw = bits & Self::CALLER;
+        let mut callers = Caller::ALL.into_iter();
+        Self {
+            caller: callers
+                .find(|caller| *caller as u64 == raw)
+                .unwrap_or(Caller::Core),
+            injected: bits & Self::INJECTED != 0,
         }
     }
 }
@@ -77,6 +106,8 @@ pub(super) struct Call {
     pub(super) status: Status,
     /// The other registers after.
     pub(super) after: Args,
+    /// Whether fault injection had a hand in it.
+    pub(super) injected: bool,
 }
 
 /// Records a call. Interrupts must be off.
@@ -89,9 +120,12 @@ pub(super) fn record(call: &Call) {
         if call.status.is_error() {
             counter.failed.add(1, Relaxed);
         }
+        if call.injected {
+            counter.injected.add(1, Relaxed);
+        }
     }
     if !call.status.is_success() {
-        count_status(number, call.caller, call.status);
+        count_status(number, Origin::of(call), call.status);
     }
     if let Some(ring) = RING.as_ref() {
         ring.push(call, cycles);
@@ -118,6 +152,7 @@ pub(super) fn start() -> Result {
 struct Counter {
     calls: Atomic<u64>,
     failed: Atomic<u64>,
+    injected: Atomic<u64>,
     cycles: Atomic<u64>,
 }
 
@@ -126,6 +161,7 @@ impl Counter {
         Self {
             calls: Atomic::new(0),
             failed: Atomic::new(0),
+            injected: Atomic::new(0),
             cycles: Atomic::new(0),
         }
     }
@@ -170,14 +206,15 @@ fn each_counter(mut f: impl FnMut(Name, Caller, &Counter) -> fmt::Result) -> fmt
     Ok(())
 }
 
-/// Prints how often each leaf was called and failed.
+/// Prints how often each leaf was called, failed, and met fault injection.
 pub(super) fn show_calls(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     each_counter(|leaf, caller, counter| {
         let (calls, failed) = (counter.calls.load(Relaxed), counter.failed.load(Relaxed));
         writeln!(
             f,
-            "leaf={leaf} caller={} calls={calls} failed={failed}",
-            caller.name()
+            "leaf={leaf} caller={} calls={calls} failed={failed} injected={}",
+            caller.name(),
+            counter.injected.load(Relaxed),
         )
     })
 }
@@ -210,7 +247,7 @@ const CLAIMED: u64 = 1;
 const COUNTS: u64 = 1 << 63;
 
 struct StatusCount {
-    /// [`FREE`], [`CLAIMED`], or leaf and caller with [`COUNTS`].
+    /// [`FREE`], [`CLAIMED`], or leaf and [`Origin`] with [`COUNTS`].
     key: Atomic<u64>,
     status: Atomic<u64>,
     count: Atomic<u64>,
@@ -227,8 +264,8 @@ static STATUS_COUNTS: [StatusCount; STATUSES] = [const {
 /// Statuses that found no entry.
 static UNCOUNTED: Atomic<u64> = Atomic::new(0);
 
-fn count_status(number: u64, caller: Caller, status: Status) {
-    let key = COUNTS | number << 8 | caller as u64;
+fn count_status(number: u64, origin: Origin, status: Status) {
+    let key = COUNTS | number << 8 | origin.encode();
     let raw = status.raw();
     let hash = (raw >> 32 ^ raw ^ number << 4) as usize;
     for probe in 0..PROBES {
@@ -263,11 +300,12 @@ pub(super) fn show_failures(f: &mut fmt::Formatter<'_>) -> fmt::Result {
             continue;
         }
         let status = Status::from_raw(entry.status.load(Relaxed));
+        let origin = Origin::decode(key);
         write!(
             f,
             "leaf={} caller={} status={:#018x} name={} operand=",
             Name((key & !COUNTS) >> 8),
-            Caller::from_raw(key & 0xff).name(),
+            origin.caller.name(),
             status.raw(),
             status.name().unwrap_or("-"),
         )?;
@@ -275,7 +313,12 @@ pub(super) fn show_failures(f: &mut fmt::Formatter<'_>) -> fmt::Result {
             Some(name) => f.write_str(name)?,
             None => f.write_str("-")?,
         }
-        writeln!(f, " count={}", entry.count.load(Relaxed))?;
+        writeln!(
+            f,
+            " injected={} count={}",
+            u8::from(origin.injected),
+            entry.count.load(Relaxed)
+        )?;
     }
     match UNCOUNTED.load(Relaxed) {
         0 => Ok(()),
@@ -363,7 +406,7 @@ impl Ring {
         let number = self.next.fetch_add(1u64, Relaxed);
         let words = [
             call.start,
-            u64::from(call.cpu) << 8 | call.caller as u64,
+            u64::from(call.cpu) << 8 | Origin::of(call).encode(),
             call.rax,
             call.before.rcx,
             call.before.rdx,
@@ -412,15 +455,17 @@ pub(super) fn show_ring(f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [start, origin, rax, rcx, rdx, r8, r9, status, rcx_out, rdx_out, r8_out, cycles] =
             words;
         let rax = Rax::from_raw(rax);
+        let who = Origin::decode(origin);
         writeln!(
             f,
             "seq={number} tsc={start} cpu={} caller={} leaf={} version={} rcx={rcx:#x} rdx={rdx:#x} \
              r8={r8:#x} r9={r9:#x} status={status:#018x} rcx_out={rcx_out:#x} rdx_out={rdx_out:#x} \
-             r8_out={r8_out:#x} cycles={cycles}",
+             r8_out={r8_out:#x} cycles={cycles} injected={}",
             origin >> 8,
-            Caller::from_raw(origin & 0xff).name(),
+            who.caller.name(),
             Name(rax.leaf().get()),
             rax.version().get(),
+            u8::from(who.injected),
         )?;
     }
     Ok(())

@@ -4,6 +4,10 @@
 
 use super::{
     cpu, ffi,
+    inject::{
+        self,
+        rule::Kind, //
+    },
     model::platform::{
         Config,
         KeyError,
@@ -19,8 +23,14 @@ use super::{
         View, //
     },
 };
-use crate::abi::Level;
-use core::ops::Range as Span;
+use crate::abi::{
+    Level,
+    Status, //
+};
+use core::{
+    cell::Cell,
+    ops::Range as Span, //
+};
 use kernel::{
     bindings,
     interrupt::local_interrupt_disable,
@@ -37,6 +47,9 @@ const PA_BITS: u32 = 52;
 
 /// Steps in which a package's caches are written back.
 const CACHE_WB_BLOCKS: u32 = 8;
+
+/// In the place of a leaf, for looking at TDX memory: no leaf has this number.
+pub(super) const NO_LEAF: u16 = u16::MAX;
 
 /// What is known of the machine once the simulator has started.
 pub(super) struct Host {
@@ -147,13 +160,13 @@ impl Host {
 
     /// Returns the machine as seen from this CPU, or `None` if too many contexts of this CPU use it already.
     ///
-    /// `interrupts` says whether interrupts were on where the SEAMCALL is.
+    /// `leaf` is that of the SEAMCALL, and `interrupts` says whether interrupts were on there.
     ///
     /// # Safety
     ///
     /// Interrupts must be off until the result is dropped.
     #[inline]
-    pub(super) unsafe fn machine(&self, interrupts: bool) -> Option<Machine<'_>> {
+    pub(super) unsafe fn machine(&self, leaf: u16, interrupts: bool) -> Option<Machine<'_>> {
         // SAFETY: This is always safe to call.
         let cpu = unsafe { bindings::raw_smp_processor_id() } as u32;
         Some(Machine {
@@ -161,7 +174,9 @@ impl Host {
             view: unsafe { self.memory.view(cpu as usize) }?,
             config: &self.config,
             cpu,
+            leaf,
             interrupts,
+            injected: Cell::new(false),
             _not_send: NotThreadSafe,
         })
     }
@@ -172,7 +187,7 @@ impl Host {
     pub(super) fn with_machine<R>(&self, f: impl FnOnce(&Machine<'_>) -> R) -> Option<R> {
         let _off = local_interrupt_disable();
         // SAFETY: Interrupts are off until this function returns.
-        unsafe { self.machine(false) }.map(|machine| f(&machine))
+        unsafe { self.machine(NO_LEAF, false) }.map(|machine| f(&machine))
     }
 }
 
@@ -185,7 +200,10 @@ pub(super) struct Machine<'a> {
     view: View<'a>,
     config: &'a Config,
     cpu: u32,
+    leaf: u16,
     interrupts: bool,
+    /// Whether an injected fault was met.
+    injected: Cell<bool>,
     _not_send: NotThreadSafe,
 }
 
@@ -193,6 +211,20 @@ impl Machine<'_> {
     /// The number of this CPU.
     pub(super) fn cpu(&self) -> u32 {
         self.cpu
+    }
+
+    /// Tells whether a rule of fault injection strikes this event, and with which status.
+    #[inline]
+    pub(super) fn strikes(&self, kind: Kind) -> Option<Status> {
+        let status = inject::strikes(kind, self.leaf)?;
+        self.injected.set(true);
+        Some(status)
+    }
+
+    /// Whether a rule of fault injection has struck.
+    #[inline]
+    pub(super) fn is_injected(&self) -> bool {
+        self.injected.get()
     }
 
     /// Copies the page at `pa`; `false` if it is not RAM.
@@ -238,6 +270,9 @@ impl Platform for Machine<'_> {
     }
 
     fn random(&self) -> Option<u64> {
+        if self.strikes(Kind::NoEntropy).is_some() {
+            return None;
+        }
         let mut value = 0;
         // SAFETY: `value` is ours.
         unsafe { ffi::tdx_sim_random(&mut value) }.then_some(value)
@@ -260,12 +295,16 @@ impl Platform for Machine<'_> {
     }
 
     fn interrupt_pending(&self) -> bool {
-        self.interrupts && ffi::tdx_sim_interrupt_pending()
+        self.strikes(Kind::Interrupt).is_some()
+            || self.interrupts && ffi::tdx_sim_interrupt_pending()
     }
 
     fn config_key(&self, _hkid: u16) -> Result<(), KeyError> {
-        // Memory is not encrypted, so there is no key to make that could fail.
-        Ok(())
+        // Memory is not encrypted, so there is no key to make that could fail by itself.
+        match self.strikes(Kind::NoEntropy) {
+            Some(_) => Err(KeyError::Entropy),
+            None => Ok(()),
+        }
     }
 
     fn config(&self) -> &Config {

@@ -2,14 +2,21 @@
 
 //! KUnit tests of what lies under and around the model in a kernel.
 
-use super::platform::{
-    self,
-    Host, //
+use super::{
+    model::platform::Platform,
+    platform::{
+        self,
+        Host,
+        NO_LEAF, //
+    },
 };
 use crate::abi::{
     Args,
+    Leaf,
+    Rax,
     Status, //
 };
+use core::arch::asm;
 use kernel::{
     bindings,
     interrupt::local_interrupt_disable,
@@ -54,14 +61,61 @@ fn some_args() -> Args {
 fn active() -> Option<&'static Host> {
     let host = platform::host();
     if host.is_none() {
-        // SAFETY: This is always safe to call.
-        let test = unsafe { bindings::kunit_get_current_test() };
-        if !test.is_null() {
-            // SAFETY: The test is the one that is running, and only this task sets its status.
-            unsafe { (*test).status = bindings::kunit_status_KUNIT_SKIPPED };
-        }
+        skip();
     }
     host
+}
+
+/// Marks the test as skipped.
+fn skip() {
+    // SAFETY: This is always safe to call.
+    let test = unsafe { bindings::kunit_get_current_test() };
+    if !test.is_null() {
+        // SAFETY: The test is the one that is running, and only this task sets its status.
+        unsafe { (*test).status = bindings::kunit_status_KUNIT_SKIPPED };
+    }
+}
+
+/// Runs `f` with interrupts off and one waiting for this CPU, and tells what it returned.
+fn with_waiting_interrupt<R>(host: &Host, f: impl FnOnce() -> R) -> Result<R> {
+    extern "C" fn nothing(_work: *mut bindings::irq_work) {}
+    let work = bindings::irq_work {
+        func: Some(nothing),
+        ..Default::default()
+    };
+    let mut work = KBox::new(work, GFP_KERNEL)?;
+
+    let off = local_interrupt_disable();
+    // SAFETY: The work is initialised, and lives until `irq_work_sync()` has returned.
+    let queued = unsafe { bindings::irq_work_queue(&mut *work) };
+    // The interrupt takes its time from the CPU to its own local APIC.
+    let waits = (0..1000).any(|_| {
+        // SAFETY: Interrupts are off.
+        unsafe { host.machine(NO_LEAF, true) }.is_some_and(|m| m.interrupt_pending())
+    });
+    let result = f();
+    drop(off);
+    // SAFETY: The work was queued.
+    unsafe { bindings::irq_work_sync(&mut *work) };
+    (queued && waits).then_some(result).ok_or(EIO)
+}
+
+/// Executes SEAMCALL where an interrupt that waits already is taken right after it, and not before: STI keeps
+/// interrupts off for one more instruction.
+fn seamcall_before_interrupt(leaf: Leaf, rcx: u64) -> Status {
+    let mut rax = Rax::from(leaf).into_raw();
+    // SAFETY: The leaves that are tested write to no memory and to no other register; the stack below is used by
+    // the exception and the interrupt, as at any instruction.
+    unsafe {
+        asm!(
+            "sti",
+            ".byte 0x66, 0x0f, 0x01, 0xcf",
+            "cli",
+            inout("rax") rax,
+            in("rcx") rcx,
+        )
+    };
+    Status::from_raw(rax)
 }
 
 /// Memory of whole pages that has a mapping of its own, outside of the direct map.
@@ -91,17 +145,10 @@ impl Pages {
 #[kunit_tests(tdx_sim)]
 mod cases {
     use super::{
-        super::{
-            log,
-            model::platform::Platform, //
-        },
-        *,
+        super::log,
+        *, //
     };
-    use crate::abi::{
-        Leaf,
-        Operand,
-        Rax, //
-    };
+    use crate::abi::Operand;
 
     /// More pages than there are windows.
     const MANY: usize = 100;
@@ -263,30 +310,57 @@ mod cases {
         let Some(host) = active() else {
             return Ok(());
         };
-        extern "C" fn nothing(_work: *mut bindings::irq_work) {}
-        let work = bindings::irq_work {
-            func: Some(nothing),
-            ..Default::default()
-        };
-        let mut work = KBox::new(work, GFP_KERNEL)?;
-
-        let off = local_interrupt_disable();
-        // SAFETY: The work is initialised, and lives until `irq_work_sync()` has returned.
-        let queued = unsafe { bindings::irq_work_queue(&mut *work) };
-        // The interrupt takes its time from the CPU to its own local APIC.
-        let seen = (0..1000).any(|_| {
+        let masked = with_waiting_interrupt(host, || {
             // SAFETY: Interrupts are off.
-            unsafe { host.machine(true) }.is_some_and(|m| m.interrupt_pending())
-        });
-        // SAFETY: Interrupts are off.
-        let masked = unsafe { host.machine(false) }.map(|m| m.interrupt_pending());
-        drop(off);
-        // SAFETY: The work was queued.
-        unsafe { bindings::irq_work_sync(&mut *work) };
-
-        assert!(queued);
-        assert!(seen);
+            unsafe { host.machine(NO_LEAF, false) }.map(|m| m.interrupt_pending())
+        })?;
         assert_eq!(masked, Some(false));
+        Ok(())
+    }
+
+    #[test]
+    fn a_waiting_interrupt_ends_a_call_that_goes_on_later() -> Result {
+        let Some(host) = active() else {
+            return Ok(());
+        };
+        if host.config().nr_packages > 1 {
+            // A KeyID becomes free when all of them have written back.
+            skip();
+            return Ok(());
+        }
+        // SAFETY: This can be called wherever the kernel may sleep.
+        let hkid = unsafe { bindings::tdx_guest_keyid_alloc() };
+        let keyid = u64::try_from(hkid).map_err(|_| EBUSY)?;
+        let pages = Pages::new(1)?;
+        let tdr = pages.pa(0);
+        let call = |leaf: Leaf, rcx, rdx| {
+            let mut args = Args {
+                rcx,
+                rdx,
+                ..Args::default()
+            };
+            seamcall(__seamcall_ret, Rax::from(leaf).into_raw(), &mut args)
+        };
+
+        // A KeyID whose cache lines are to be written back.
+        assert_eq!(call(Leaf::MngCreate, tdr, keyid), Status::SUCCESS);
+        assert_eq!(call(Leaf::MngVpflushdone, tdr, 0), Status::SUCCESS);
+
+        let interrupted =
+            with_waiting_interrupt(host, || seamcall_before_interrupt(Leaf::PhymemCacheWb, 0))?;
+        let not_done = call(Leaf::MngKeyFreeid, tdr, 0);
+        let mut status = interrupted;
+        while status == Status::INTERRUPTED_RESUMABLE {
+            status = call(Leaf::PhymemCacheWb, 1, 0);
+        }
+        assert_eq!(call(Leaf::MngKeyFreeid, tdr, 0), Status::SUCCESS);
+        assert_eq!(call(Leaf::PhymemPageReclaim, tdr, 0), Status::SUCCESS);
+        // SAFETY: The KeyID was allocated above, and is free again.
+        unsafe { bindings::tdx_guest_keyid_free(hkid as u32) };
+
+        assert_eq!(interrupted, Status::INTERRUPTED_RESUMABLE);
+        assert_eq!(not_done, Status::WBCACHE_NOT_COMPLETE);
+        assert_eq!(status, Status::SUCCESS);
         Ok(())
     }
 

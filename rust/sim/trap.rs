@@ -7,6 +7,13 @@
 
 use super::{
     cpu, debugfs,
+    inject::{
+        self,
+        rule::{
+            self,
+            Kind, //
+        }, //
+    },
     log::{
         self,
         Call,
@@ -19,11 +26,13 @@ use super::{
     },
     platform::{
         self,
-        Host, //
+        Host,
+        Machine, //
     },
 };
 use crate::abi::{
     Args,
+    Rax,
     Status, //
 };
 use kernel::{
@@ -49,7 +58,8 @@ pub(super) static MODULE: Module = Module::new();
 pub(super) fn start() -> Result {
     platform::start()?;
     log::start()?;
-    debugfs::start()
+    debugfs::start()?;
+    inject::start()
 }
 
 /// Reads kernel memory that may not be there.
@@ -100,7 +110,7 @@ pub(super) unsafe fn handle(regs: &mut pt_regs) -> bool {
     }
     let interrupts = regs.flags & INTERRUPTS != 0;
     // SAFETY: Interrupts are off by the requirements of this function.
-    let Some(machine) = (unsafe { host.machine(interrupts) }) else {
+    let Some(machine) = (unsafe { host.machine(regs.ax as u16, interrupts) }) else {
         // SEAM is left before another of its handlers can be entered, so hardware never gets here.
         fail_invalid(regs);
         return true;
@@ -108,7 +118,7 @@ pub(super) unsafe fn handle(regs: &mut pt_regs) -> bool {
 
     let (rax, before) = (regs.ax as u64, load(regs));
     let mut after = Regs { rax, args: before };
-    if MODULE.seamcall(&machine, &mut after) == Exit::VmFailInvalid {
+    if execute(&machine, &mut after) == Exit::VmFailInvalid {
         fail_invalid(regs);
         return true;
     }
@@ -124,8 +134,52 @@ pub(super) unsafe fn handle(regs: &mut pt_regs) -> bool {
         before,
         status: Status::from_raw(after.rax),
         after: after.args,
+        injected: machine.is_injected(),
     });
     true
+}
+
+/// Executes a SEAMCALL that a user asks for, with interrupts off.
+///
+/// # Errors
+///
+/// `EIO` if it did not do its job.
+#[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
+pub(super) fn by_user(before: Regs) -> Result {
+    let host = platform::host().ok_or(ENODEV)?;
+    let done = host.with_machine(|machine| {
+        let start = cpu::tsc();
+        let mut after = before;
+        if execute(machine, &mut after) == Exit::VmFailInvalid {
+            return false;
+        }
+        let status = Status::from_raw(after.rax);
+        log::record(&Call {
+            start,
+            cpu: machine.cpu(),
+            caller: Caller::User,
+            rax: before.rax,
+            before: before.args,
+            status,
+            after: after.args,
+            injected: machine.is_injected(),
+        });
+        !status.is_error()
+    });
+    done.unwrap_or(false).then_some(()).ok_or(EIO)
+}
+
+/// Executes a SEAMCALL, or answers in the place of the module if a rule of fault injection wants that.
+fn execute(machine: &Machine<'_>, regs: &mut Regs) -> Exit {
+    let rax = Rax::from_raw(regs.rax);
+    if regs.rax & Rax::SEAMLDR_MASK == 0 {
+        if let Some(status) = machine.strikes(Kind::Answer) {
+            rule::outputs(rax, &mut regs.args);
+            regs.rax = status.raw();
+            return Exit::Completed;
+        }
+    }
+    MODULE.seamcall(machine, regs)
 }
 
 fn load(regs: &pt_regs) -> Args {
