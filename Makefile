@@ -6,11 +6,11 @@ export LINUX MACHINE BACKEND TESTS VARIANT DEBIAN_MIRROR SEED ROUND CALLS
 # The shells of the tools count in a SECONDS of their own.
 export SOAK_SECONDS := $(SECONDS)
 
-.PHONY: help run test soak bench kernel check shell clean distclean
+.PHONY: help run test soak fuzz bench kernel check shell clean distclean
 .NOTPARALLEL:
 
 help:
 	@cat tools/help.txt
 
-run test soak bench kernel check shell clean distclean:
+run test soak fuzz bench kernel check shell clean distclean:
 	@tools/front.sh $@

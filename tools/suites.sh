@@ -6,6 +6,8 @@
 TOTALS=$BUILD/totals
 SLOW=1				# by how much limits of time are stretched
 
+. "$TOOLS/host.sh"
+
 begin_suites()
 {
 	rm -f "$TOTALS"
@@ -29,12 +31,7 @@ count()
 # cargo_test ARGUMENT...: cargo test in host/.
 cargo_test()
 {
-	cd "$TOP/host"
-	if [ -d "$IN_VECTORS" ] && [ -n "$(ls "$IN_VECTORS")" ]; then
-		export TDX_VECTORS=$IN_VECTORS
-	fi
-	export KERNEL_SRC CARGO_TARGET_DIR=$BUILD/cargo
-	fetch_crates
+	host_cargo . cargo
 	cargo test --color never "$@"
 }
 

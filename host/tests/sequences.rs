@@ -2,6 +2,10 @@
 
 //! Sequences of calls with checks after each: see [`tdx::sequence`].
 
+use std::{
+    fs,
+    path::Path, //
+};
 use tdx::{
     abi::{
         Args,
@@ -20,6 +24,21 @@ use tdx::{
     },
     sim::model::platform::Profile,
 };
+
+/// What the fuzzer found worth to be kept: `host/fuzz/`.
+#[test]
+fn corpus() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/sequence");
+    let files = fs::read_dir(corpus).expect("the corpus");
+    let mut tally = Tally::default();
+    for file in files.map(|file| file.expect("a file of the corpus").path()) {
+        // Shown if the sequence fails.
+        println!("{}", file.display());
+        tally += sequence::run(&fs::read(file).expect("a sequence"));
+    }
+    println!("{tally:?}");
+    assert!(tally.good > 100);
+}
 
 #[test]
 fn random() {

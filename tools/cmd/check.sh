@@ -4,6 +4,7 @@
 
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../inside.sh"
+. "$(dirname "$0")/../host.sh"
 
 FAILED=0
 
@@ -50,9 +51,7 @@ check_clippy()
 
 check_host_clippy()
 {
-	cd "$TOP/host"
-	export KERNEL_SRC CARGO_TARGET_DIR=$BUILD/cargo
-	fetch_crates
+	host_cargo . cargo
 	cargo clippy --workspace --all-targets --color never -- -D warnings
 }
 
