@@ -31,7 +31,7 @@ module! {
     type: TdxSept,
     name: "tdx_sept",
     authors: ["The tdx-sept authors"],
-    description: "Secure EPT backend for KVM's TDX guests",
+    description: "Keeps the secure EPT of the TDX guests that KVM creates while this is loaded, until the last of them is gone",
     license: "GPL",
     params: {
         log_busy: bool {
