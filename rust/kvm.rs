@@ -167,7 +167,7 @@ unsafe fn finish(
 fn errno(why: &Why) -> Error {
     match why {
         Why::Invalid | Why::NotConvertible => EINVAL,
-        Why::NoTable => ENOMEM,
+        Why::NoMemory => ENOMEM,
         Why::Refused(error) if error.status.is(Status::OPERAND_BUSY) => EBUSY,
         // Whatever the module says of memory that is lost: KVM must not repeat the removal of a mapping
         // that is gone.
@@ -178,7 +178,7 @@ fn errno(why: &Why) -> Error {
 #[cold]
 fn report(stop: &Stop) -> bindings::tdx_sept_result {
     let (status, entry, level_state) = match stop.why {
-        Why::Invalid | Why::NotConvertible | Why::NoTable => (0, 0, 0),
+        Why::Invalid | Why::NotConvertible | Why::NoMemory => (0, 0, 0),
         Why::Mismatch(removed) => (0, removed.pa(), 0),
         Why::Refused(error) | Why::Lost(error) => (error.status.raw(), error.rcx, error.rdx),
     };

@@ -9,17 +9,23 @@
 
 mod fixture;
 mod initial;
+mod lender;
 mod life;
 mod ranges;
 mod refusals;
 
 pub use fixture::{
+    initialised,
+    td_params,
+    tear_down,
+    type_of,
     with_td,
     Bench,
     Fault,
     TestTd, //
 };
 pub use initial::measurement;
+pub use lender::Lender;
 pub use life::life;
 pub use ranges::ranges;
 pub use refusals::{

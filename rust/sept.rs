@@ -52,7 +52,9 @@ pub use map::{
     aug, //
 };
 pub use map_range::{
+    link_tables,
     map,
+    map_initial,
     Memory, //
 };
 pub use run::Run;
@@ -92,6 +94,27 @@ pub trait Machine: Seamcall {
 
     /// Writes back and invalidates all caches of all CPUs. Returns how many CPUs were interrupted.
     fn flush_caches(&self) -> u64;
+}
+
+impl<T: Machine + ?Sized> Machine for &T {
+    #[inline]
+    fn convertible(&self, first: Pfn, pages: u64) -> bool {
+        (**self).convertible(first, pages)
+    }
+
+    #[inline]
+    fn keyid_shift(&self) -> u32 {
+        (**self).keyid_shift()
+    }
+
+    #[inline]
+    fn reset(&self, first: Pfn, level: Level) {
+        (**self).reset(first, level)
+    }
+
+    fn flush_caches(&self) -> u64 {
+        (**self).flush_caches()
+    }
 }
 
 /// A TD, as far as its secure EPT is concerned.
@@ -179,8 +202,8 @@ pub enum Why {
     Invalid,
     /// TDX does not cover all of the memory. Nothing was called.
     NotConvertible,
-    /// A table page was needed, and the caller had none.
-    NoTable,
+    /// The host has no page for a table, or no room to keep account of what the TD has.
+    NoMemory,
     /// The TDX module refused the mapping; it is as it was before.
     Refused(seamcall::Error),
     /// The TDX module unmapped other memory than the caller named: this. The
@@ -243,7 +266,7 @@ impl fmt::Display for Why {
         match self {
             Self::Invalid => f.write_str("invalid argument"),
             Self::NotConvertible => f.write_str("not memory that TDX can convert"),
-            Self::NoTable => f.write_str("no page for a table"),
+            Self::NoMemory => f.write_str("no memory of the host's for it"),
             Self::Refused(error) => write!(f, "refused, {error}"),
             Self::Mismatch(removed) => write!(f, "unmapped PFN {:#x} instead", removed.get()),
             Self::Lost(error) => write!(f, "memory lost, {error}"),

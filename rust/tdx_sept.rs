@@ -23,6 +23,7 @@ mod kvm;
 pub mod scenario;
 pub mod seamcall;
 pub mod sept;
+pub mod td;
 pub mod tdh;
 #[cfg(CONFIG_TDX_SEPT_KUNIT_TEST)]
 mod tests;

@@ -28,7 +28,10 @@ use crate::{
     },
     sept::Machine,
 };
-use core::ptr;
+use core::{
+    ops::ControlFlow,
+    ptr, //
+};
 use kernel::{
     bindings,
     cpu::nr_cpu_ids,
@@ -111,11 +114,11 @@ impl Bench for Kernel {
         Hkid::new(hkid as u16)
     }
 
-    fn on_each_cpu(&self, f: &mut dyn FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
+    fn on_each_cpu(&self, f: &mut dyn FnMut() -> ControlFlow<()>) {
         /// What a CPU is asked to do, and what came out of it.
         struct Work<'a> {
-            f: &'a mut dyn FnMut() -> Result<(), Fault>,
-            outcome: Result<(), Fault>,
+            f: &'a mut dyn FnMut() -> ControlFlow<()>,
+            outcome: ControlFlow<()>,
         }
 
         /// # Safety
@@ -131,15 +134,16 @@ impl Bench for Kernel {
         for cpu in 0..nr_cpu_ids() {
             let mut work = Work {
                 f: &mut *f,
-                outcome: Ok(()),
+                outcome: ControlFlow::Continue(()),
             };
             let arg = ptr::from_mut(&mut work).cast();
             // A CPU that is not online does not run it: there is nothing to do there either.
             // SAFETY: `run` gets the `Work` it expects, and has ended when the call returns.
             unsafe { bindings::smp_call_on_cpu(cpu, Some(run), arg, false) };
-            work.outcome?;
+            if work.outcome.is_break() {
+                break;
+            }
         }
-        Ok(())
     }
 }
 
@@ -178,7 +182,7 @@ fn operations(kernel: &Kernel) -> Result<(), Fault> {
         };
         let mut res = bindings::tdx_sept_result::default();
         let page = t.alloc_private()?;
-        let tables = [t.alloc_table()?, t.alloc_table()?, t.alloc_table()?];
+        let tables = [t.alloc_private()?, t.alloc_private()?, t.alloc_private()?];
         let pfn = page.get();
 
         // SAFETY: The arguments are valid, the pages the TD's to take.

@@ -25,13 +25,16 @@ mod pure {
         }
         pub mod model;
     }
+    pub mod td;
     pub mod tdh;
 }
 
+pub mod bench;
 pub mod books;
 pub mod conformance;
 pub mod cpuid;
 pub mod layout;
+pub mod out_of_order;
 pub mod platform;
 pub mod random;
 pub mod sequence;
@@ -45,5 +48,6 @@ pub use pure::{
     seamcall,
     sept,
     sim,
+    td,
     tdh, //
 };

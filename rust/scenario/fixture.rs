@@ -2,12 +2,10 @@
 
 //! A TD and the machine it is made on.
 
+use super::lender::Lender;
 use crate::{
     abi::{
-        metadata::{
-            global,
-            FieldId, //
-        },
+        metadata::global,
         td_params::{
             Attributes,
             ConfigFlags,
@@ -15,25 +13,36 @@ use crate::{
             TdParams, //
         },
         Gpa,
-        GpaWord,
         Hkid,
         HostPa,
-        KeyedPfn,
         Level,
         PageType,
-        Pfn,
-        Status, //
+        Pfn, //
     },
     seamcall,
     sept::{
         self,
+        Host as _,
         Machine,
-        Stop,
+        Partial,
+        Stop, //
+    },
+    td::{
+        self,
+        state::{
+            Building,
+            Initialised, //
+        },
+        Failed,
+        Leak,
         Td, //
     },
     tdh, //
 };
-use core::fmt;
+use core::{
+    fmt,
+    ops::ControlFlow, //
+};
 
 /// A machine to run scenarios on, with the host's resources that a TD takes.
 pub trait Bench: Machine {
@@ -55,8 +64,8 @@ pub trait Bench: Machine {
     /// Returns the KeyID of the TDX module's own memory.
     fn global_keyid(&self) -> Hkid;
 
-    /// Runs `f` on each CPU, one after the other, until one fails.
-    fn on_each_cpu(&self, f: &mut dyn FnMut() -> Result<(), Fault>) -> Result<(), Fault>;
+    /// Runs `f` on each CPU, one after the other, until it breaks.
+    fn on_each_cpu(&self, f: &mut dyn FnMut() -> ControlFlow<()>);
 }
 
 /// Why a scenario failed.
@@ -64,6 +73,12 @@ pub trait Bench: Machine {
 pub enum Fault {
     /// No page, or no KeyID, to be had.
     Resources,
+    /// A step in the life of a TD that should have been done.
+    Step(td::Why),
+    /// An operation on a range that should have done its job.
+    Range(Partial),
+    /// Something that the TDX module has kept.
+    Leak(Leak),
     /// A leaf that should have done its job.
     Call(seamcall::Error),
     /// An S-EPT operation that should have done its job.
@@ -85,6 +100,18 @@ impl From<seamcall::Error> for Fault {
     }
 }
 
+impl<T> From<Failed<T>> for Fault {
+    fn from(failed: Failed<T>) -> Self {
+        Self::Step(failed.why)
+    }
+}
+
+impl From<Partial> for Fault {
+    fn from(partial: Partial) -> Self {
+        Self::Range(partial)
+    }
+}
+
 impl From<Stop> for Fault {
     fn from(stop: Stop) -> Self {
         Self::Sept(stop)
@@ -95,6 +122,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resources => f.write_str("no page or KeyID to be had"),
+            Self::Step(why) => write!(f, "{why}"),
+            Self::Range(partial) => write!(f, "{partial}"),
+            Self::Leak(leak) => write!(f, "{leak}"),
             Self::Call(error) => write!(f, "{error}"),
             Self::Sept(stop) => write!(f, "{stop}"),
             Self::Check { file, line, what } => write!(f, "{file}:{line}: {what}"),
@@ -102,48 +132,52 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Most pages of one kind that a scenario uses.
-const MAX_PAGES: usize = 24;
-
-/// Pages that the TD has, of one kind. There is no heap on all machines.
-struct Pages {
-    pages: [Option<Pfn>; MAX_PAGES],
+/// Runs `body` with the address of TD_PARAMS for a TD with one vCPU.
+///
+/// # Errors
+///
+/// Those of `body`, and what was not to be had.
+pub fn td_params<B: Bench, T>(
+    bench: &B,
+    body: impl FnOnce(HostPa<1024>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let params = TdParams::new(
+        Attributes::from_raw(tdh::sys::rd(bench, global::ATTRIBUTES_FIXED1)?),
+        tdh::sys::rd(bench, global::XFAM_FIXED1)?,
+        1,
+        EptpControls::from_raw(EptpControls::MT_WB).with_const_walk_length::<3>(),
+        ConfigFlags::from_raw(0),
+        100,
+    );
+    let page = bench.alloc().ok_or(Fault::Resources)?;
+    bench.write(page, params.words());
+    let outcome = body(HostPa::page(page));
+    bench.free(page);
+    outcome
 }
 
-impl Pages {
-    const fn new() -> Self {
-        Self {
-            pages: [None; MAX_PAGES],
-        }
-    }
-
-    fn push(&mut self, page: Pfn) -> Result<(), Fault> {
-        let slot = self.pages.iter_mut().find(|slot| slot.is_none());
-        *slot.ok_or(Fault::Resources)? = Some(page);
-        Ok(())
-    }
-
-    fn forget(&mut self, page: Pfn) {
-        for slot in self.pages.iter_mut().filter(|slot| **slot == Some(page)) {
-            *slot = None;
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Pfn> + '_ {
-        self.pages.iter().flatten().copied()
-    }
+/// Makes a TD that is initialised and has no vCPU.
+///
+/// # Errors
+///
+/// A step that was not done.
+pub fn initialised<'a, 'l, B: Bench>(
+    lender: &'l mut Lender<'a, B>,
+) -> Result<Td<&'a B, &'l mut Lender<'a, B>, Initialised>, Fault> {
+    let bench = lender.bench();
+    td_params(bench, |params| {
+        let td = Td::create(bench, lender)?;
+        Ok(td.configure_key()?.initialise(params)?)
+    })
 }
 
-/// A TD under test, with one vCPU if [`TestTd::add_vcpu`] was called.
+/// A TD under test, with a vCPU.
 pub struct TestTd<'a, B: Bench> {
     /// The machine that the TD is on.
     pub bench: &'a B,
-    /// The TD.
-    pub td: Td,
-    vcpu: Option<Pfn>,
-    control: Pages,
-    tables: Pages,
-    private: Pages,
+    /// What operations know the TD by.
+    pub td: sept::Td,
+    inner: Td<&'a B, &'a mut Lender<'a, B>, Building>,
 }
 
 /// Runs `body` on a new TD, and tears the TD down whatever comes out.
@@ -155,140 +189,80 @@ pub fn with_td<B: Bench>(
     bench: &B,
     body: impl FnOnce(&mut TestTd<'_, B>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut td = TestTd::new(bench)?;
+    let mut lender = Lender::new(bench);
+    let inner = initialised(&mut lender)?;
+    let inner = inner.create_vcpu()?.add_pages()?.init(0, 0)?;
+    let mut td = TestTd {
+        bench,
+        td: *inner.id(),
+        inner,
+    };
     let outcome = body(&mut td);
-    let torn_down = td.tear_down();
-    outcome.and(torn_down)
+    outcome.and(tear_down(td.inner))
 }
 
-impl<'a, B: Bench> TestTd<'a, B> {
-    /// Makes a TD that is initialised: pages can be added.
-    fn new(bench: &'a B) -> Result<Self, Fault> {
-        let hkid = bench.alloc_keyid().ok_or(Fault::Resources)?;
-        let tdr = bench.alloc().ok_or(Fault::Resources)?;
-        let mut td = Self {
-            bench,
-            td: Td { tdr, hkid },
-            vcpu: None,
-            control: Pages::new(),
-            tables: Pages::new(),
-            private: Pages::new(),
-        };
-
-        // SAFETY: The page was just allocated, and is freed after it was reclaimed.
-        unsafe { tdh::mng::create(bench, tdr, hkid) }?;
-        bench.on_each_cpu(&mut || match tdh::mng::key_config(bench, tdr) {
-            // The CPUs before have configured the key on all packages.
-            Err(error) if error.status.is(Status::LIFECYCLE_STATE_INCORRECT) => Ok(()),
-            result => Ok(result.map(|_| ())?),
-        })?;
-        for _ in 0..td.pages_of(global::TDCS_BASE_SIZE)? {
-            let page = td.alloc_control()?;
-            // SAFETY: As above.
-            unsafe { tdh::mng::addcx(bench, tdr, page) }?;
-        }
-
-        let params = TdParams::new(
-            Attributes::from_raw(tdh::sys::rd(bench, global::ATTRIBUTES_FIXED1)?),
-            tdh::sys::rd(bench, global::XFAM_FIXED1)?,
-            1,
-            EptpControls::from_raw(EptpControls::MT_WB).with_const_walk_length::<3>(),
-            ConfigFlags::from_raw(0),
-            100,
-        );
-        let page = bench.alloc().ok_or(Fault::Resources)?;
-        bench.write(page, params.words());
-        let initialised = tdh::mng::init(bench, tdr, HostPa::page(page));
-        bench.free(page);
-        initialised?;
-        Ok(td)
+/// Tears a TD down. Nothing may be left with the TDX module.
+///
+/// # Errors
+///
+/// What is left.
+pub fn tear_down<B: Bench, S: td::state::Live>(
+    td: Td<&B, &mut Lender<'_, B>, S>,
+) -> Result<(), Fault> {
+    match td.tear_down()?.host().leak() {
+        Some(leak) => Err(Fault::Leak(leak)),
+        None => Ok(()),
     }
+}
 
-    /// Number of pages of a control structure whose size is a field of the module.
-    fn pages_of(&self, size: FieldId) -> Result<u64, Fault> {
-        Ok(tdh::sys::rd(self.bench, size)? / Level::K4.size())
-    }
+/// Returns what the TDX module uses a page for.
+///
+/// # Errors
+///
+/// A leaf that did not do its job.
+pub fn type_of<B: Bench>(bench: &B, page: Pfn) -> Result<Option<PageType>, Fault> {
+    Ok(tdh::phymem::page_rdmd(bench, page)?.page_type)
+}
 
-    fn alloc_control(&mut self) -> Result<Pfn, Fault> {
-        let page = self.bench.alloc().ok_or(Fault::Resources)?;
-        self.control.push(page)?;
-        Ok(page)
-    }
-
-    /// Creates and initialises a vCPU.
-    ///
-    /// # Errors
-    ///
-    /// A leaf that did not do its job.
-    pub fn add_vcpu(&mut self) -> Result<(), Fault> {
-        let tdvpr = self.alloc_control()?;
-        // SAFETY: The page was just allocated, and is freed after it was reclaimed.
-        unsafe { tdh::vp::create(self.bench, self.td.tdr, tdvpr) }?;
-        // The TDVPR is one of the pages.
-        for _ in 1..self.pages_of(global::TDVPS_BASE_SIZE)? {
-            let page = self.alloc_control()?;
-            // SAFETY: As above.
-            unsafe { tdh::vp::addcx(self.bench, tdvpr, page) }?;
-        }
-        tdh::vp::init(self.bench, tdvpr, 0, 0)?;
-        self.vcpu = Some(tdvpr);
-        Ok(())
-    }
-
+impl<B: Bench> TestTd<'_, B> {
     /// Returns the root page of the vCPU.
-    pub fn vcpu(&self) -> Option<Pfn> {
-        self.vcpu
+    pub fn vcpu(&mut self) -> Option<Pfn> {
+        self.inner.vcpu(0).map(|vcpu| vcpu.tdvpr())
     }
 
-    /// Links table pages from the root down to the one that maps 4 KiB pages at `gpa`.
+    /// Links the table pages that are missing above the entry of 4 KiB at `gpa`.
     ///
     /// # Errors
     ///
     /// An operation that did not do its job.
     pub fn link_tables(&mut self, gpa: Gpa) -> Result<(), Fault> {
-        for level in [Level::G512, Level::G1, Level::M2] {
-            self.link_table(gpa.align_down(level), level)?;
-        }
-        Ok(())
+        self.link_tables_to(gpa, Level::K4)
     }
 
-    /// Links a table page below the entry of `level` at `gpa`.
+    /// Links the table pages that are missing above the entry of `level` at `gpa`.
     ///
     /// # Errors
     ///
     /// An operation that did not do its job.
-    pub fn link_table(&mut self, gpa: Gpa, level: Level) -> Result<(), Fault> {
-        let table = self.alloc_table()?;
-        // SAFETY: The page was just allocated, and is freed after it was reclaimed.
-        Ok(unsafe { sept::link(self.bench, &self.td, gpa, level, table) }?)
+    pub fn link_tables_to(&mut self, gpa: Gpa, level: Level) -> Result<(), Fault> {
+        let host = self.inner.host_mut();
+        // SAFETY: The host gives pages that were just allocated.
+        unsafe { sept::link_tables(self.bench, &self.td, gpa, level, host) }?;
+        Ok(())
     }
 
-    /// Allocates a page that is going to be a table page of the TD.
-    ///
-    /// # Errors
-    ///
-    /// No memory.
-    pub fn alloc_table(&mut self) -> Result<Pfn, Fault> {
-        let table = self.bench.alloc().ok_or(Fault::Resources)?;
-        self.tables.push(table)?;
-        Ok(table)
-    }
-
-    /// Allocates a page that is going to be private memory of the TD.
+    /// Allocates a page for the TD.
     ///
     /// # Errors
     ///
     /// No memory.
     pub fn alloc_private(&mut self) -> Result<Pfn, Fault> {
-        let page = self.bench.alloc().ok_or(Fault::Resources)?;
-        self.private.push(page)?;
-        Ok(page)
+        self.inner.host_mut().take_page().ok_or(Fault::Resources)
     }
 
-    /// Frees a page that was private memory and was removed, or never became so.
+    /// Frees a page that the TD had, or did not get.
     pub fn free_private(&mut self, page: Pfn) {
-        self.private.forget(page);
-        self.bench.free(page);
+        self.inner.host_mut().return_page(page);
     }
 
     /// Reads the entry of `level` at `gpa`.
@@ -297,8 +271,7 @@ impl<'a, B: Bench> TestTd<'a, B> {
     ///
     /// EPT_WALK_FAILED if a table above it is missing or blocked.
     pub fn entry(&self, gpa: Gpa, level: Level) -> Result<tdh::mem::SeptEntry, seamcall::Error> {
-        let at = GpaWord::from_raw(gpa.get() | level.raw());
-        tdh::mem::sept_rd(self.bench, self.td.tdr, at)
+        self.inner.entry(gpa, level)
     }
 
     /// Returns what the TDX module uses a page for.
@@ -307,47 +280,6 @@ impl<'a, B: Bench> TestTd<'a, B> {
     ///
     /// A leaf that did not do its job.
     pub fn type_of(&self, page: Pfn) -> Result<Option<PageType>, Fault> {
-        Ok(tdh::phymem::page_rdmd(self.bench, page)?.page_type)
-    }
-
-    /// Takes a page back that the TD may or may not have, and gives it to the host.
-    fn take_back(&self, page: Pfn) -> Result<(), Fault> {
-        if self.type_of(page)? != Some(PageType::Nda) {
-            tdh::phymem::page_reclaim(self.bench, page)?;
-            self.bench.reset(page, Level::K4);
-        }
-        self.bench.free(page);
-        Ok(())
-    }
-
-    /// Ends the TD, and gives all pages and the KeyID back. What the TDX module keeps is leaked.
-    fn tear_down(self) -> Result<(), Fault> {
-        let Td { tdr, hkid } = self.td;
-        let bench = self.bench;
-        if let Some(tdvpr) = self.vcpu {
-            bench.on_each_cpu(&mut || Ok(tdh::vp::flush(bench, tdvpr).map(|_| ())?))?;
-        }
-        tdh::mng::vpflushdone(bench, tdr)?;
-        bench.on_each_cpu(&mut || Ok(tdh::phymem::cache_wb(bench).map(|_| ())?))?;
-        tdh::mng::key_freeid(bench, tdr)?;
-
-        for page in self.private.iter().chain(self.control.iter()) {
-            self.take_back(page)?;
-        }
-        for table in self.tables.iter() {
-            // A table that was refused is still the host's.
-            if self.type_of(table)? == Some(PageType::Ept) {
-                sept::free_table(bench, table)?;
-            }
-            bench.free(table);
-        }
-        tdh::phymem::page_reclaim(bench, tdr)?;
-        // The TDR is not encrypted with the TD's own key.
-        let keyed = KeyedPfn::new(tdr, bench.global_keyid(), bench.keyid_shift());
-        tdh::phymem::page_wbinvd(bench, keyed.ok_or(Fault::Resources)?)?;
-        bench.reset(tdr, Level::K4);
-        bench.free(tdr);
-        bench.free_keyid(hkid);
-        Ok(())
+        type_of(self.bench, page)
     }
 }

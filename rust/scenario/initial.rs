@@ -5,11 +5,12 @@
 use super::{
     ensure,
     fixture::{
-        with_td,
-        TestTd, //
+        initialised,
+        tear_down, //
     },
     Bench,
-    Fault, //
+    Fault,
+    Lender, //
 };
 use crate::{
     abi::{
@@ -18,41 +19,35 @@ use crate::{
         Level, //
     },
     sept::{
-        self,
+        Host,
         Range, //
     },
-    tdh::{
-        self,
-        mr::Chunk, //
-    },
+    tdh, //
 };
 
 /// Words of MRTD.
 type Digest = [u64; 6];
 
-/// Measures one page with `word` at its beginning, and returns MRTD.
-fn measured<B: Bench>(t: &mut TestTd<'_, B>, gpa: Gpa, word: u64) -> Result<Digest, Fault> {
-    let bench = t.bench;
-    t.add_vcpu()?;
-    t.link_tables(gpa)?;
+/// Makes a TD, measures one page with `word` at its beginning, and returns MRTD.
+fn measured<B: Bench>(bench: &B, gpa: Gpa, word: u64) -> Result<Digest, Fault> {
+    let mut lender = Lender::new(bench);
+    let mut td = initialised(&mut lender)?;
     let range = Range::new(gpa, Level::K4, 1).ok_or(Fault::Resources)?;
-    let page = t.alloc_private()?;
+    let page = td.host_mut().take_page().ok_or(Fault::Resources)?;
     let source = bench.alloc().ok_or(Fault::Resources)?;
     bench.write(source, &[word]);
-    // SAFETY: The page was just allocated, and is freed after it was reclaimed.
-    let added = unsafe { sept::add(bench, &t.td, &range, page, source) };
+    // SAFETY: The page was just allocated, and is freed when it is back.
+    let added = unsafe { td.add(&range, page, source) };
     bench.free(source);
     added?;
-    for chunk in 0..16u64 {
-        let chunk = Chunk::try_new(chunk).ok_or(Fault::Resources)?;
-        tdh::mr::extend(bench, t.td.tdr, gpa, chunk)?;
-    }
-    tdh::mr::finalize(bench, t.td.tdr)?;
+    td.extend(gpa)?;
+    let td = td.create_vcpu()?.add_pages()?.init(0, 0)?.finalise()?;
 
     let mut digest = Digest::default();
     for (word, index) in digest.iter_mut().zip(0..) {
-        *word = tdh::mng::rd(bench, t.td.tdr, td::MRTD.element(index))?;
+        *word = tdh::mng::rd(bench, td.id().tdr, td::MRTD.element(index))?;
     }
+    tear_down(td)?;
     Ok(digest)
 }
 
@@ -67,10 +62,7 @@ pub fn measurement<B: Bench>(bench: &B) -> Result<(), Fault> {
     let mut digests = [Digest::default(); 4];
     let inputs = [(gpa, 1), (gpa, 1), (gpa, 2), (other, 1)];
     for (digest, (gpa, word)) in digests.iter_mut().zip(inputs) {
-        with_td(bench, |t| {
-            *digest = measured(t, gpa, word)?;
-            Ok(())
-        })?;
+        *digest = measured(bench, gpa, word)?;
     }
     let [first, again, content, place] = digests;
     ensure!(first != Digest::default());

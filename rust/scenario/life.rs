@@ -4,9 +4,14 @@
 
 use super::{
     ensure,
-    fixture::with_td,
+    fixture::{
+        initialised,
+        tear_down,
+        type_of, //
+    },
     Bench,
-    Fault, //
+    Fault,
+    Lender, //
 };
 use crate::{
     abi::{
@@ -21,66 +26,77 @@ use crate::{
         PageType, //
     },
     sept::{
-        self,
-        Range, //
+        Flush,
+        Host,
+        Memory,
+        Range,
+        Run, //
     },
     tdh, //
 };
 
-/// Builds a TD with an initial page, makes it final, gives it a page and takes that away again.
+/// Builds a TD with an initial page, makes it final, gives it two pages and takes one away again.
 ///
 /// # Errors
 ///
 /// What was not as it should be.
 pub fn life<B: Bench>(bench: &B) -> Result<(), Fault> {
-    with_td(bench, |t| {
-        let tdr = t.td.tdr;
-        ensure!(t.type_of(tdr)? == Some(PageType::Tdr));
-        let lifecycle = tdh::mng::rd(bench, tdr, td::LIFECYCLE_STATE)?;
-        ensure!(lifecycle == Lifecycle::KeysConfigured.raw());
-        ensure!(tdh::mng::rd(bench, tdr, td::OP_STATE)? == OpState::Initialized.raw());
+    let mut lender = Lender::new(bench);
+    let mut td = initialised(&mut lender)?;
+    let tdr = td.id().tdr;
+    let field = |field| tdh::mng::rd(bench, tdr, field);
+    ensure!(type_of(bench, tdr)? == Some(PageType::Tdr));
+    ensure!(field(td::LIFECYCLE_STATE)? == Lifecycle::KeysConfigured.raw());
+    ensure!(field(td::OP_STATE)? == OpState::Initialized.raw());
 
-        let gpa = Gpa::new(0x8000_0000).ok_or(Fault::Resources)?;
-        let one = Range::new(gpa, Level::K4, 1).ok_or(Fault::Resources)?;
-        t.add_vcpu()?;
-        t.link_tables(gpa)?;
-        ensure!(t.entry(gpa, Level::M2)?.info.state() == Some(State::NlMapped));
-        ensure!(t.entry(gpa, Level::K4)?.info.state() == Some(State::Free));
+    // Initial memory is there for the guest without being accepted.
+    let gpa = Gpa::new(0x8000_0000).ok_or(Fault::Resources)?;
+    let one = Range::new(gpa, Level::K4, 1).ok_or(Fault::Resources)?;
+    let initial = td.host_mut().take_page().ok_or(Fault::Resources)?;
+    let source = bench.alloc().ok_or(Fault::Resources)?;
+    // SAFETY: The page was just allocated, and is freed when it is back.
+    let added = unsafe { td.add(&one, initial, source) };
+    bench.free(source);
+    // One call asks which tables are missing, three link them, one adds the page.
+    ensure!(added?.sept_calls == 5);
+    ensure!(td.entry(gpa, Level::M2)?.info.state() == Some(State::NlMapped));
+    ensure!(td.entry(gpa, Level::K4)?.info.state() == Some(State::Mapped));
+    ensure!(type_of(bench, initial)? == Some(PageType::Reg));
+    ensure!(tdh::phymem::page_rdmd(bench, initial)?.owner == Some(tdr));
 
-        // Initial memory is there for the guest without being accepted.
-        let initial = t.alloc_private()?;
-        let source = bench.alloc().ok_or(Fault::Resources)?;
-        // SAFETY: The page was just allocated, and is freed after it was reclaimed.
-        let added = unsafe { sept::add(bench, &t.td, &one, initial, source) };
-        bench.free(source);
-        added?;
-        ensure!(t.entry(gpa, Level::K4)?.info.state() == Some(State::Mapped));
-        ensure!(t.type_of(initial)? == Some(PageType::Reg));
-        ensure!(tdh::phymem::page_rdmd(bench, initial)?.owner == Some(tdr));
-        tdh::mr::finalize(bench, tdr)?;
-        ensure!(tdh::mng::rd(bench, tdr, td::OP_STATE)? == OpState::Runnable.raw());
+    let td = td.create_vcpu()?.add_pages()?.init(0, 0)?;
+    let mut td = td.finalise()?;
+    ensure!(field(td::OP_STATE)? == OpState::Runnable.raw());
 
-        // Memory that comes later has to be accepted.
-        let next = gpa.checked_add(Level::K4.size()).ok_or(Fault::Resources)?;
-        let later = Range::new(next, Level::K4, 1).ok_or(Fault::Resources)?;
-        let page = t.alloc_private()?;
-        // SAFETY: As above.
-        unsafe { sept::aug(bench, &t.td, &later, page) }?;
-        let entry = t.entry(next, Level::K4)?;
-        ensure!(entry.info.state() == Some(State::Pending));
-        ensure!(entry.entry & ((1 << 52) - Level::K4.size()) == page.pa());
+    // Memory that comes later has to be accepted.
+    let next = gpa.checked_add(Level::K4.size()).ok_or(Fault::Resources)?;
+    let mut memory = [Memory {
+        first: initial,
+        pages: 1,
+    }; 2];
+    for piece in &mut memory {
+        piece.first = td.host_mut().take_page().ok_or(Fault::Resources)?;
+    }
+    let [Memory { first: page, .. }, Memory { first: kept, .. }] = memory;
+    // SAFETY: As above.
+    unsafe { td.map(next, &memory, Level::M2) }?;
+    let entry = td.entry(next, Level::K4)?;
+    ensure!(entry.info.state() == Some(State::Pending));
+    ensure!(entry.entry & ((1 << 52) - Level::K4.size()) == page.pa());
 
-        let epoch = tdh::mng::rd(bench, tdr, td::TD_EPOCH)?;
-        sept::block(bench, &t.td, &later)?;
-        sept::block(bench, &t.td, &later)?;
-        ensure!(t.entry(next, Level::K4)?.info.state() == Some(State::PendingBlocked));
-        sept::track(bench, &t.td)?;
-        let next_epoch = tdh::mng::rd(bench, tdr, td::TD_EPOCH)?;
-        ensure!(epoch.checked_add(1) == Some(next_epoch));
-        sept::remove(bench, &t.td, &later, page)?;
-        ensure!(t.entry(next, Level::K4)?.info.state() == Some(State::Free));
-        ensure!(t.type_of(page)? == Some(PageType::Nda));
-        t.free_private(page);
-        Ok(())
-    })
+    let epoch = field(td::TD_EPOCH)?;
+    let run = Range::new(next, Level::K4, 1).and_then(|range| Run::new(range, page));
+    let cost = td.unmap(&[run.ok_or(Fault::Resources)?], Flush::Pages)?;
+    ensure!((cost.sept_calls, cost.kicks, cost.cache_calls) == (3, 1, 1));
+    ensure!(td.host().kicks() == 1);
+    ensure!(epoch.checked_add(1) == Some(field(td::TD_EPOCH)?));
+    ensure!(td.entry(next, Level::K4)?.info.state() == Some(State::Free));
+    ensure!(type_of(bench, page)? == Some(PageType::Nda));
+
+    ensure!(type_of(bench, kept)? == Some(PageType::Reg));
+    tear_down(td)?;
+    for page in [tdr, initial, kept] {
+        ensure!(type_of(bench, page)? == Some(PageType::Nda));
+    }
+    Ok(())
 }

@@ -36,7 +36,6 @@ pub fn ranges<B: Bench>(bench: &B) -> Result<(), Fault> {
             let gpa = gpa.checked_add(first.checked_mul(Level::K4.size())?)?;
             Range::new(gpa, Level::K4, nr)
         };
-        t.add_vcpu()?;
         t.link_tables(gpa)?;
         tdh::mr::finalize(bench, t.td.tdr)?;
 

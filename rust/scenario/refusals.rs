@@ -4,9 +4,14 @@
 
 use super::{
     ensure,
-    fixture::with_td,
+    fixture::{
+        initialised,
+        tear_down,
+        with_td, //
+    },
     Bench,
-    Fault, //
+    Fault,
+    Lender, //
 };
 use crate::{
     abi::{
@@ -44,15 +49,17 @@ fn refused<T>(result: Result<T>) -> Option<Status> {
 ///
 /// What was not as it should be.
 pub fn refused_calls<B: Bench>(bench: &B) -> core::result::Result<(), Fault> {
+    // A TD without vCPU is not complete.
+    let mut lender = Lender::new(bench);
+    let td = initialised(&mut lender)?;
+    let error = tdh::mr::finalize(bench, td.id().tdr).err();
+    ensure!(error.is_some_and(|error| error.status == Status::NO_VCPUS));
+    tear_down(td)?;
+
     with_td(bench, |t| {
         let gpa = Gpa::new(0x8000_0000).ok_or(Fault::Resources)?;
         let range = Range::new(gpa, Level::K4, 1).ok_or(Fault::Resources)?;
         let td = t.td;
-
-        // A TD without vCPU is not complete.
-        let error = tdh::mr::finalize(bench, td.tdr).err();
-        ensure!(error.is_some_and(|error| error.status == Status::NO_VCPUS));
-        t.add_vcpu()?;
 
         // Without tables there is nothing to map at; the entry that is missing is the root's.
         let page = t.alloc_private()?;

@@ -12,11 +12,11 @@ use core::fmt;
 
 /// What operations on whole ranges need from the one who has the TD.
 pub trait Host {
-    /// Takes a page to be a table page, if there is one.
-    fn take_table(&mut self) -> Option<Pfn>;
+    /// Takes a page for the TDX module, if there is one.
+    fn take_page(&mut self) -> Option<Pfn>;
 
-    /// Gives a page back that was taken and not used.
-    fn return_table(&mut self, table: Pfn);
+    /// Gives a page back that was taken and that the TDX module did not get.
+    fn return_page(&mut self, page: Pfn);
 
     /// Tells that the table page below the entry of `level` at `gpa` is not linked any more, and the
     /// host's again. Who keeps a mirror of the S-EPT has to drop it there.
@@ -24,6 +24,24 @@ pub trait Host {
 
     /// Makes every vCPU that is in the guest leave it once.
     fn kick(&mut self);
+}
+
+impl<H: Host + ?Sized> Host for &mut H {
+    fn take_page(&mut self) -> Option<Pfn> {
+        (**self).take_page()
+    }
+
+    fn return_page(&mut self, page: Pfn) {
+        (**self).return_page(page);
+    }
+
+    fn table_back(&mut self, gpa: Gpa, level: Level, table: Pfn) {
+        (**self).table_back(gpa, level, table);
+    }
+
+    fn kick(&mut self) {
+        (**self).kick();
+    }
 }
 
 /// What an operation on a range has cost.
@@ -39,6 +57,18 @@ pub struct Cost {
     pub cache_ipis: u64,
     /// Runs of pages that were to be merged, and the TDX module refused.
     pub not_merged: u64,
+}
+
+impl Cost {
+    /// Returns what an operation reports that has cost this, has done `pages` pages, and then ended
+    /// with `result`.
+    pub(super) fn of(self, pages: u64, result: Result<(), Why>) -> Result<Self, Partial> {
+        result.map(|()| self).map_err(|why| Partial {
+            pages,
+            why,
+            cost: self,
+        })
+    }
 }
 
 /// How far an operation on a range got, why no further, and what it has cost.

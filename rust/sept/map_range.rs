@@ -9,6 +9,7 @@ use super::{
     Host,
     Machine,
     Partial,
+    Range,
     Td,
     Why, //
 };
@@ -39,7 +40,7 @@ pub struct Memory {
 /// # Errors
 ///
 /// [`Why::Invalid`] if the range goes beyond 2^52 or there is no such memory, and
-/// [`Why::NotConvertible`], before anything was called; [`Why::NoTable`]; [`Why::Refused`] with the
+/// [`Why::NotConvertible`], before anything was called; [`Why::NoMemory`]; [`Why::Refused`] with the
 /// errors of [`tdh::mem::page_aug`] and [`tdh::mem::sept_add`], see [`Why::conflict`].
 ///
 /// # Safety
@@ -54,13 +55,7 @@ pub unsafe fn map<M: Machine, H: Host>(
     largest: Level,
     host: &mut H,
 ) -> Result<Cost, Partial> {
-    let mut mapper = Mapper {
-        machine,
-        td,
-        host,
-        covered: None,
-        cost: Cost::default(),
-    };
+    let mut mapper = Mapper::new(machine, td, host);
     let mut done = 0;
     let result = check(machine, gpa, memory).and_then(|()| {
         memory.iter().try_for_each(|piece| {
@@ -68,14 +63,83 @@ pub unsafe fn map<M: Machine, H: Host>(
             unsafe { mapper.piece(gpa, piece, largest, &mut done) }
         })
     });
-    match result {
-        Ok(()) => Ok(mapper.cost),
-        Err(why) => Err(Partial {
-            pages: done,
-            why,
-            cost: mapper.cost,
-        }),
+    mapper.cost.of(done, result)
+}
+
+/// Maps the pages from `first` up at `range`, with copies of the pages from `source` up, before the TD
+/// is final. Table pages that are missing come from `host`.
+///
+/// # Errors
+///
+/// [`Why::Invalid`] if the level is not 4 KiB or there is no memory of that number, and
+/// [`Why::NotConvertible`], before anything was called; [`Why::NoMemory`]; [`Why::Refused`] with the
+/// errors of [`tdh::mem::page_add`] and [`tdh::mem::sept_add`].
+///
+/// # Safety
+///
+/// The pages from `first`, and those that `host` gives, must be the caller's to give; nobody may access
+/// them until they have come back. The pages from `source` must not change during the call.
+pub unsafe fn map_initial<M: Machine, H: Host>(
+    machine: &M,
+    td: &Td,
+    range: &Range,
+    first: Pfn,
+    source: Pfn,
+    host: &mut H,
+) -> Result<Cost, Partial> {
+    let mut mapper = Mapper::new(machine, td, host);
+    let mut done = 0;
+    let result = check_initial(machine, range, first, source).and_then(|()| {
+        range.entries().try_for_each(|at| {
+            let (Some(page), Some(source)) = (first.checked_add(done), source.checked_add(done))
+            else {
+                return Err(Why::Invalid);
+            };
+            // SAFETY: The caller gives pages and tables, and keeps the sources as they are.
+            unsafe { mapper.initial_page(at.gpa(), page, source) }?;
+            done += 1;
+            Ok(())
+        })
+    });
+    mapper.cost.of(done, result)
+}
+
+/// Checks everything about initial memory that can be checked beforehand.
+fn check_initial<M: Machine>(
+    machine: &M,
+    range: &Range,
+    first: Pfn,
+    source: Pfn,
+) -> Result<(), Why> {
+    // A range is not empty.
+    if range.level() != Level::K4 || source.checked_add(range.pages().wrapping_sub(1)).is_none() {
+        return Err(Why::Invalid);
     }
+    check_memory(machine, first, range.pages(), Level::K4).map_err(|stop| stop.why)
+}
+
+/// Links the table pages that are missing above the entry of `level` at `gpa`, with pages from `host`.
+///
+/// # Errors
+///
+/// [`Why::Invalid`] if there is no such entry; [`Why::NoMemory`]; [`Why::Refused`] with the errors of
+/// [`tdh::mem::sept_add`], see [`Why::conflict`].
+///
+/// # Safety
+///
+/// The pages that `host` gives must be the caller's to give; nobody may access them until they have
+/// come back.
+pub unsafe fn link_tables<M: Machine, H: Host>(
+    machine: &M,
+    td: &Td,
+    gpa: Gpa,
+    level: Level,
+    host: &mut H,
+) -> Result<Cost, Partial> {
+    let mut mapper = Mapper::new(machine, td, host);
+    // SAFETY: The caller gives the tables.
+    let result = unsafe { mapper.tables(gpa, level) };
+    mapper.cost.of(0, result)
 }
 
 /// Checks everything that can be checked beforehand.
@@ -97,7 +161,17 @@ struct Mapper<'a, M, H> {
     cost: Cost,
 }
 
-impl<M: Machine, H: Host> Mapper<'_, M, H> {
+impl<'a, M: Machine, H: Host> Mapper<'a, M, H> {
+    fn new(machine: &'a M, td: &'a Td, host: &'a mut H) -> Self {
+        Self {
+            machine,
+            td,
+            host,
+            covered: None,
+            cost: Cost::default(),
+        }
+    }
+
     /// Maps one piece, `done` pages above `base`.
     ///
     /// # Safety
@@ -157,6 +231,20 @@ impl<M: Machine, H: Host> Mapper<'_, M, H> {
         unsafe { tdh::mem::page_aug(self.machine, self.td.tdr, at, page) }.map_err(Why::Refused)
     }
 
+    /// Maps one page of initial memory.
+    ///
+    /// # Safety
+    ///
+    /// As for [`map_initial`].
+    unsafe fn initial_page(&mut self, gpa: Gpa, page: Pfn, source: Pfn) -> Result<(), Why> {
+        // SAFETY: As for this function.
+        unsafe { self.tables(gpa, Level::K4) }?;
+        self.cost.sept_calls += 1;
+        // SAFETY: As for this function.
+        unsafe { tdh::mem::page_add(self.machine, self.td.tdr, gpa, page, source) }
+            .map_err(Why::Refused)
+    }
+
     /// Links the table pages that are missing above the entry of `level` at `gpa`.
     ///
     /// # Safety
@@ -192,11 +280,11 @@ impl<M: Machine, H: Host> Mapper<'_, M, H> {
     ///
     /// As for [`map`].
     unsafe fn link(&mut self, gpa: Gpa, level: Level) -> Result<(), Why> {
-        let table = self.host.take_table().ok_or(Why::NoTable)?;
+        let table = self.host.take_page().ok_or(Why::NoMemory)?;
         self.cost.sept_calls += 1;
         // SAFETY: The caller gives the table.
         unsafe { super::link(self.machine, self.td, gpa, level, table) }.map_err(|stop| {
-            self.host.return_table(table);
+            self.host.return_page(table);
             stop.why
         })
     }

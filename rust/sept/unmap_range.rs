@@ -73,7 +73,7 @@ pub fn unmap<M: Machine, H: Host>(
 ) -> Result<Cost, Partial> {
     let mut work = Work::new(machine, td, flush, host);
     let result = check(machine, td, runs).and_then(|()| work.all(runs));
-    work.finish(result)
+    work.cost.of(work.done, result)
 }
 
 /// Unlinks the table pages below the entries of `range` that map nothing, with one
@@ -92,7 +92,7 @@ pub fn unlink_empty<M: Machine, H: Host>(
 ) -> Result<Cost, Partial> {
     let mut work = Work::new(machine, td, Flush::Pages, host);
     let result = work.unlink(range);
-    work.finish(result)
+    work.cost.of(work.done, result)
 }
 
 /// Checks everything that can be checked beforehand.
@@ -214,18 +214,6 @@ impl<'a, M: Machine, H: Host> Work<'a, M, H> {
             flush,
             done: 0,
             cost: Cost::default(),
-        }
-    }
-
-    fn finish(self, result: Result<(), Why>) -> Result<Cost, Partial> {
-        let Self { done, cost, .. } = self;
-        match result {
-            Ok(()) => Ok(cost),
-            Err(why) => Err(Partial {
-                pages: done,
-                why,
-                cost,
-            }),
         }
     }
 

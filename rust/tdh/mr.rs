@@ -7,6 +7,7 @@ use crate::{
         Args,
         Gpa,
         Leaf,
+        Level,
         Pfn, //
     },
     seamcall::{
@@ -22,6 +23,11 @@ const CHUNK_SHIFT: u32 = 8;
 
 /// Number of a 256-byte chunk within a 4 KiB page.
 pub type Chunk = Bounded<u64, 4>;
+
+/// Returns all chunks of a page, in their order.
+pub fn chunks() -> impl Iterator<Item = Chunk> {
+    (0..Level::K4.size() >> CHUNK_SHIFT).filter_map(Chunk::try_new)
+}
 
 /// TDH.MR.EXTEND: measures 256 bytes of a page that was added.
 ///

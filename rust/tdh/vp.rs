@@ -155,7 +155,7 @@ pub unsafe fn wr<S: Seamcall>(
 pub enum Flushed {
     /// The vCPU was associated with this CPU and is not any more.
     Now,
-    /// The vCPU was associated with no CPU.
+    /// The vCPU was associated with another CPU, or with none.
     NotAssociated,
 }
 
@@ -163,7 +163,7 @@ pub enum Flushed {
 ///
 /// # Errors
 ///
-/// VCPU_ASSOCIATED if the vCPU is associated with another CPU.
+/// TDCX_NUM_INCORRECT if the vCPU has not all pages.
 pub fn flush<S: Seamcall>(seam: &S, tdvpr: Pfn) -> Result<Flushed> {
     let args = of(tdvpr);
     let call = Call::new(seam, Leaf::VpFlush);

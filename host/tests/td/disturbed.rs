@@ -3,7 +3,13 @@
 //! Operations that the TDX module, or what the caller says, stops half way.
 
 use crate::bench::ModelBench;
-use std::cell::RefCell;
+use std::{
+    cell::{
+        Cell,
+        RefCell, //
+    },
+    ops::ControlFlow, //
+};
 use tdx::{
     abi::{
         sept::State,
@@ -21,7 +27,6 @@ use tdx::{
     scenario::{
         with_td,
         Bench,
-        Fault,
         TestTd, //
     },
     seamcall::Seamcall,
@@ -39,6 +44,9 @@ pub(crate) struct Disturbed<'a> {
     bench: &'a ModelBench,
     /// Leaf, and how many of its calls are still let through before one is refused.
     busy: RefCell<Option<(Leaf, u32)>>,
+    /// Leaf, and RCX if not all of its calls, that always ends with a status.
+    broken: Cell<Option<(Leaf, Option<u64>, Status)>>,
+    calls: RefCell<Vec<Leaf>>,
 }
 
 impl<'a> Disturbed<'a> {
@@ -46,7 +54,14 @@ impl<'a> Disturbed<'a> {
         Self {
             bench,
             busy: RefCell::new(None),
+            broken: Cell::new(None),
+            calls: RefCell::default(),
         }
+    }
+
+    /// The bench below.
+    pub(crate) fn model(&self) -> &'a ModelBench {
+        self.bench
     }
 
     /// Lets `after` calls of `leaf` through, and refuses the next.
@@ -54,14 +69,40 @@ impl<'a> Disturbed<'a> {
         *self.busy.borrow_mut() = Some((leaf, after));
     }
 
+    /// Lets every call of `leaf` end with `status`.
+    pub(crate) fn break_leaf(&self, leaf: Leaf, status: Status) {
+        self.broken.set(Some((leaf, None, status)));
+    }
+
+    /// Lets every call of TDH.PHYMEM.PAGE.RECLAIM for `page` end with `status`.
+    pub(crate) fn keep_page(&self, page: Pfn, status: Status) {
+        let reclaim = Leaf::PhymemPageReclaim;
+        self.broken.set(Some((reclaim, Some(page.pa()), status)));
+    }
+
+    /// Returns the leaves that were called since this was last asked.
+    pub(crate) fn take_calls(&self) -> Vec<Leaf> {
+        self.calls.take()
+    }
+
     /// Refuses nothing any more.
     pub(crate) fn calm(&self) {
+        self.broken.set(None);
         *self.busy.borrow_mut() = None;
     }
 }
 
 impl Seamcall for Disturbed<'_> {
     unsafe fn call(&self, rax: Rax, args: &mut Args) -> Status {
+        self.calls.borrow_mut().extend(rax.known_leaf());
+        match self.broken.get() {
+            Some((leaf, rcx, status))
+                if rax.known_leaf() == Some(leaf) && rcx.is_none_or(|rcx| rcx == args.rcx) =>
+            {
+                return status;
+            }
+            _ => (),
+        }
         let mut busy = self.busy.borrow_mut();
         match &mut *busy {
             Some((leaf, 0)) if rax.known_leaf() == Some(*leaf) => {
@@ -119,8 +160,8 @@ impl Bench for Disturbed<'_> {
         self.bench.global_keyid()
     }
 
-    fn on_each_cpu(&self, f: &mut dyn FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
-        self.bench.on_each_cpu(f)
+    fn on_each_cpu(&self, f: &mut dyn FnMut() -> ControlFlow<()>) {
+        self.bench.on_each_cpu(f);
     }
 }
 
@@ -139,7 +180,6 @@ fn on_final_td(body: impl FnOnce(&mut TestTd<'_, Disturbed<'_>>, Pfn)) {
     let bench = ModelBench::new();
     let disturbed = Disturbed::new(&bench);
     let outcome = with_td(&disturbed, |t| {
-        t.add_vcpu()?;
         t.link_tables(gpa(0))?;
         tdh::mr::finalize(t.bench, t.td.tdr)?;
         // The allocator of the bench hands out the lowest free page.

@@ -48,9 +48,7 @@ fn on_large_page(body: impl FnOnce(&mut TestTd<'_, ModelBench>, Pfn)) {
     let bench = ModelBench::new();
     let first = bench.large_page();
     let outcome = with_td(&bench, |t| {
-        t.add_vcpu()?;
-        t.link_table(gpa(0).align_down(Level::G512), Level::G512)?;
-        t.link_table(gpa(0).align_down(Level::G1), Level::G1)?;
+        t.link_tables_to(gpa(0), Level::M2)?;
         tdh::mr::finalize(t.bench, t.td.tdr)?;
         // SAFETY: The memory of the bench is nobody else's.
         unsafe { sept::aug(t.bench, &t.td, &range(Level::M2, 1), first) }?;
@@ -78,7 +76,7 @@ fn large_page_is_removed_as_one() {
 #[test]
 fn large_page_is_split() {
     on_large_page(|t, first| {
-        let table = t.alloc_table().unwrap();
+        let table = t.alloc_private().unwrap();
         // SAFETY: The memory of the bench is nobody else's.
         let split = |t: &TestTd<'_, ModelBench>| unsafe {
             sept::split(t.bench, &t.td, gpa(0), Level::M2, table)
@@ -114,7 +112,7 @@ fn merge_that_is_interrupted_for_ever_is_given_up() {
             sept::track(t.bench, &t.td).unwrap();
         };
         block(t);
-        let table = t.alloc_table().unwrap();
+        let table = t.alloc_private().unwrap();
         // SAFETY: The memory of the bench is nobody else's.
         unsafe { sept::split(t.bench, &t.td, gpa(0), Level::M2, table) }.unwrap();
         block(t);

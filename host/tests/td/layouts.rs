@@ -106,7 +106,7 @@ impl World<'_, '_, '_> {
 
     fn split(&mut self, block: u64) {
         self.block_and_track(block);
-        let table = self.host.take_table().unwrap();
+        let table = self.host.take_page().unwrap();
         let at = gpa(block * BLOCK);
         // SAFETY: The memory of the bench is nobody else's.
         unsafe { sept::split(self.t.bench, &self.t.td, at, Level::M2, table) }.unwrap();
@@ -230,7 +230,6 @@ impl World<'_, '_, '_> {
 
 fn run_steps(bench: &ModelBench, steps: &[Step]) -> Result<(), Fault> {
     with_td(bench, |t| {
-        t.add_vcpu()?;
         tdh::mr::finalize(t.bench, t.td.tdr)?;
         let mut host = Tables::new(t.bench);
         let mut world = World {

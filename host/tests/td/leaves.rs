@@ -49,7 +49,6 @@ fn gpa(page: u64) -> Gpa {
 fn on_td(body: impl FnOnce(&mut TestTd<'_, ModelBench>) -> Result<(), Fault>) {
     let bench = ModelBench::new();
     let outcome = with_td(&bench, |t| {
-        t.add_vcpu()?;
         t.link_tables(gpa(0))?;
         body(t)
     });

@@ -2,18 +2,23 @@
 
 //! TDs on the model: the scenarios that KUnit runs in the kernel, and operations that are disturbed.
 
-mod bench;
 mod disturbed;
 mod large;
 mod layouts;
 mod leaves;
 mod random;
+mod states;
 mod whole;
 
-use bench::ModelBench;
-use tdx::scenario::{
-    self,
-    Fault, //
+use tdx::{
+    bench::{
+        self,
+        ModelBench, //
+    },
+    scenario::{
+        self,
+        Fault, //
+    }, //
 };
 
 /// Runs a scenario on a machine of its own; nothing may be left with the TDX module.

@@ -158,9 +158,8 @@ impl World<'_, '_, '_> {
 
 fn run(bench: &ModelBench, steps: &[Step]) -> Result<(), Fault> {
     with_td(&Disturbed::new(bench), |t| {
-        t.add_vcpu()?;
         t.link_tables(gpa(0))?;
-        t.link_table(gpa(SLOTS - 1).align_down(Level::M2), Level::M2)?;
+        t.link_tables(gpa(SLOTS - 1))?;
         tdh::mr::finalize(t.bench, t.td.tdr)?;
         let mut world = World {
             t,

@@ -59,13 +59,13 @@ impl<'a, B: Bench> Tables<'a, B> {
 }
 
 impl<B: Bench> Host for Tables<'_, B> {
-    fn take_table(&mut self) -> Option<Pfn> {
+    fn take_page(&mut self) -> Option<Pfn> {
         self.left = self.left.checked_sub(1)?;
         self.taken += 1;
         self.bench.alloc()
     }
 
-    fn return_table(&mut self, table: Pfn) {
+    fn return_page(&mut self, table: Pfn) {
         self.taken -= 1;
         self.bench.free(table);
     }
@@ -106,7 +106,6 @@ fn on_final_td(
 ) {
     let bench = ModelBench::with_memory(gib);
     let outcome = with_td(&bench, |t| {
-        t.add_vcpu()?;
         tdh::mr::finalize(t.bench, t.td.tdr)?;
         let mut host = Tables::new(t.bench);
         body(t, &mut host);
@@ -225,7 +224,7 @@ fn a_page_is_split_and_merged_at_every_level() {
             let table = if size == Level::G1 {
                 table
             } else {
-                host.take_table().unwrap()
+                host.take_page().unwrap()
             };
             block_and_track(size);
             // SAFETY: The memory of the bench is nobody else's.
@@ -256,7 +255,6 @@ fn mixed_states_are_unmapped_page_by_page() {
     let bench = ModelBench::with_memory(3);
     let outcome = with_td(&bench, |t| {
         let mut host = Tables::new(t.bench);
-        t.add_vcpu()?;
         // One page of initial memory, which needs no acceptance, among others.
         map(t, 1, &[piece(gib_page(1), 511)], Level::K4, &mut host).unwrap();
         let one = Range::new(gpa(0), Level::K4, 1).unwrap();
@@ -356,7 +354,7 @@ fn without_tables_mapping_stops_and_goes_on() {
         let memory = [piece(gib_page(0), 1024)];
         host.left = 3;
         let partial = map(t, 0, &memory, Level::K4, host).unwrap_err();
-        assert_eq!((partial.pages, partial.why), (512, Why::NoTable));
+        assert_eq!((partial.pages, partial.why), (512, Why::NoMemory));
         host.left = 1;
         map(t, 512, &[piece(gib_page(512), 512)], Level::K4, host).unwrap();
         let runs = [run(0, Level::K4, 1024, gib_page(0))];
@@ -398,7 +396,6 @@ fn unmapping_that_is_stopped_anywhere_goes_on() {
                 let bench = ModelBench::with_memory(3);
                 let disturbed = Disturbed::new(&bench);
                 let outcome = with_td(&disturbed, |t| {
-                    t.add_vcpu()?;
                     tdh::mr::finalize(t.bench, t.td.tdr)?;
                     let mut host = Tables::new(t.bench);
                     for run in &runs {

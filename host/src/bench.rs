@@ -2,17 +2,7 @@
 
 //! The model on a machine of the build host, with a host's resources.
 
-use std::{
-    cell::{
-        Cell,
-        RefCell, //
-    },
-    collections::{
-        BTreeMap,
-        BTreeSet, //
-    }, //
-};
-use tdx::{
+use crate::{
     abi::{
         Args,
         Hkid,
@@ -26,10 +16,7 @@ use tdx::{
     },
     layout,
     platform::Machine as Computer,
-    scenario::{
-        Bench,
-        Fault, //
-    },
+    scenario::Bench,
     seamcall::{
         EnterTd,
         Seamcall, //
@@ -51,6 +38,17 @@ use tdx::{
         }, //
     },
 };
+use std::{
+    cell::{
+        Cell,
+        RefCell, //
+    },
+    collections::{
+        BTreeMap,
+        BTreeSet, //
+    },
+    ops::ControlFlow, //
+};
 
 const GIB: u64 = 1 << 30;
 /// Number of logical processors of the layout.
@@ -68,8 +66,9 @@ const GLOBAL_KEYID: u16 = 32;
 const LAST_KEYID: u16 = 63;
 
 /// A machine whose TDX module is up.
-pub(crate) struct ModelBench {
-    pub(crate) computer: Computer,
+pub struct ModelBench {
+    /// The machine.
+    pub computer: Computer,
     module: Module,
     /// Pages that TDX covers.
     pages: u64,
@@ -81,14 +80,20 @@ pub(crate) struct ModelBench {
     keyids_in_use: RefCell<BTreeSet<u16>>,
 }
 
+impl Default for ModelBench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ModelBench {
     /// A machine with 1 GiB of memory for TDs.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::with_memory(1)
     }
 
     /// A machine with `gib` GiB of memory for TDs.
-    pub(crate) fn with_memory(gib: u64) -> Self {
+    pub fn with_memory(gib: u64) -> Self {
         let bench = Self {
             computer: Computer::new(layout::config(Profile::Current, gib), layout::RAM_SIZE),
             pages: gib * PAGES_PER_GIB,
@@ -139,22 +144,22 @@ impl ModelBench {
     }
 
     /// The first page of memory that is not handed out otherwise, aligned to 2 MiB.
-    pub(crate) fn large_page(&self) -> Pfn {
+    pub fn large_page(&self) -> Pfn {
         Pfn::new(FIRST + SMALL_PAGES).unwrap()
     }
 
     /// Page `n` of the memory that begins at the second GiB, where nothing is handed out.
-    pub(crate) fn gib_page(&self, n: u64) -> Pfn {
+    pub fn gib_page(&self, n: u64) -> Pfn {
         Pfn::new(FIRST + PAGES_PER_GIB + n).unwrap()
     }
 
     /// Calls of a leaf so far.
-    pub(crate) fn count(&self, leaf: Leaf) -> u64 {
+    pub fn count(&self, leaf: Leaf) -> u64 {
         self.counts.borrow().get(&leaf).copied().unwrap_or(0)
     }
 
     /// All calls of leaves on the S-EPT so far.
-    pub(crate) fn sept_calls(&self) -> u64 {
+    pub fn sept_calls(&self) -> u64 {
         let counts = self.counts.borrow();
         let sept = counts
             .iter()
@@ -163,7 +168,7 @@ impl ModelBench {
     }
 
     /// All resources are the host's again, and the TDX module agrees.
-    pub(crate) fn assert_all_given_back(&self) {
+    pub fn assert_all_given_back(&self) {
         assert_eq!(*self.pages_in_use.borrow(), BTreeSet::new());
         assert_eq!(*self.keyids_in_use.borrow(), BTreeSet::new());
         for pfn in FIRST..FIRST + self.pages {
@@ -256,12 +261,11 @@ impl Bench for ModelBench {
         Hkid::new(GLOBAL_KEYID)
     }
 
-    fn on_each_cpu(&self, f: &mut dyn FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
-        let outcome = (0..LPS).try_for_each(|lp| {
+    fn on_each_cpu(&self, f: &mut dyn FnMut() -> ControlFlow<()>) {
+        let _ = (0..LPS).try_for_each(|lp| {
             self.lp.set(lp);
             f()
         });
         self.lp.set(0);
-        outcome
     }
 }
