@@ -3,14 +3,16 @@
 //! The simulated TDX module.
 //!
 //! - `model`: the TDX module's rules, which need nothing of a kernel.
+//! - `trace`: SEAMCALLs as text that can be replayed.
 //! - `trap`: SEAMCALL, from the #UD that it raises to its completion.
 //! - `platform`, `window`: the machine under the model: CPUs, and physical memory seen through windows.
 //! - `inject`: SEAMCALLs that fail because somebody wants to see what happens then.
 //! - `log`, `debugfs`: what it did, and the state it is in.
 
 pub mod model;
+pub mod trace;
 
-// The rest is for a kernel; the host build has the model alone.
+// The rest is for a kernel; the host build has these alone.
 #[cfg(CONFIG_TDX_SIM)]
 mod cpu;
 #[cfg(CONFIG_TDX_SIM)]

@@ -24,6 +24,7 @@ mod pure {
             pub mod rule;
         }
         pub mod model;
+        pub mod trace;
     }
     pub mod td;
     pub mod tdh;

@@ -187,6 +187,8 @@ pub struct Machine {
     /// A word that another processor writes whenever somebody is about to exchange it, and what it
     /// writes.
     pub meddler: OnceLock<(u64, u64)>,
+    /// CPUID, where it is another CPU's than [`cpuid`]'s: leaf, sub-leaf, and EAX, EBX, ECX, EDX.
+    pub cpuid: Option<Vec<(u32, u32, [u32; 4])>>,
 }
 
 /// PCONFIG's code for a key table that another logical processor is using (SDM, PCONFIG:
@@ -210,6 +212,7 @@ impl Machine {
             no_entropy: AtomicBool::new(false),
             pconfig: AtomicU64::new(0),
             meddler: OnceLock::new(),
+            cpuid: None,
         }
     }
 
@@ -355,7 +358,13 @@ impl Platform for Cpu<'_> {
     }
 
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
-        cpuid::read(leaf, subleaf)
+        match &self.machine.cpuid {
+            Some(leaves) => leaves
+                .iter()
+                .find(|(l, s, _)| (*l, *s) == (leaf, subleaf))
+                .map_or([0; 4], |(_, _, registers)| *registers),
+            None => cpuid::read(leaf, subleaf),
+        }
     }
 
     fn lp(&self) -> Lp {

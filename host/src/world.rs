@@ -56,8 +56,10 @@ impl World {
         // SAFETY: The module is plain words without pointers, and it drops nothing: reading them all
         // gives a valid value of it.
         let module = unsafe { std::ptr::read(&*self.module) };
+        let mut machine = Machine::with_ram(self.machine.config.clone(), self.machine.ram.clone());
+        machine.cpuid.clone_from(&self.machine.cpuid);
         Self {
-            machine: Machine::with_ram(self.machine.config.clone(), self.machine.ram.clone()),
+            machine,
             module: Box::new(module),
         }
     }

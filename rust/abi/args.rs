@@ -36,3 +36,14 @@ pub struct Args {
     /// RSI.
     pub rsi: u64,
 }
+
+/// The registers that take and return operands: RCX, RDX, and R8 to R11. The others are for TDH.VP.ENTER.
+pub type Operands = [u64; 6];
+
+impl Args {
+    /// Picks the registers that take and return operands.
+    #[inline]
+    pub const fn operands(&self) -> Operands {
+        [self.rcx, self.rdx, self.r8, self.r9, self.r10, self.r11]
+    }
+}

@@ -204,6 +204,37 @@ impl Leaf {
         self as u16
     }
 
+    /// Returns the registers that the leaf defines as outputs in one of its versions: bits 0 to 5 stand for
+    /// RCX, RDX and R8 to R11.
+    ///
+    /// TDX ABI: "Output Operands" of each leaf.
+    pub const fn outputs(self, version: u8) -> u8 {
+        const RCX: u8 = 1 << 0;
+        const RDX: u8 = 1 << 1;
+        const R8: u8 = 1 << 2;
+        const R9: u8 = 1 << 3;
+        const R10: u8 = 1 << 4;
+        const R11: u8 = 1 << 5;
+        match (self, version) {
+            (Self::MemSeptAdd, 1) => RCX | RDX | R8 | R9 | R10 | R11,
+            (Self::MemSeptRemove | Self::MemPagePromote, 1) => RCX | RDX | R9 | R10 | R11,
+            (Self::MemRd | Self::MemWr, _) => RCX | RDX | R8,
+            (Self::MngInit, _) => RCX,
+            (Self::MngRd | Self::VpRd, 1) => RDX | R8,
+            (Self::MngRd | Self::MngWr | Self::VpRd | Self::VpWr, _) => R8,
+            (Self::PhymemPageRdmd | Self::PhymemPageReclaim, _) => {
+                RCX | RDX | R8 | R9 | R10 | R11
+            }
+            (Self::SysInit, _) => RCX | RDX | R8 | R9 | R10,
+            (Self::SysLpInit, _) => RCX | RDX | R8,
+            (Self::SysTdmrInit, _) => RDX,
+            (Self::SysRd, _) => RDX | R8,
+            (Self::SysInfo, _) => RDX | R9,
+            _ if self.reports_entry() => RCX | RDX,
+            _ => 0,
+        }
+    }
+
     /// Returns whether the leaf works on an S-EPT entry, and shows in RCX and RDX the one that it
     /// stumbled over.
     pub const fn reports_entry(self) -> bool {

@@ -3,7 +3,10 @@
 //! What the replay does not compare; the reasons are in `src/conformance/differences.rs`.
 
 use crate::trace::Record;
-use tdx::conformance::differences;
+use tdx::{
+    conformance::differences,
+    sim::trace, //
+};
 
 /// Why the value in R8 is not compared, if it is not.
 pub fn value_not_compared(record: &Record) -> Option<&'static str> {
@@ -18,6 +21,18 @@ pub fn memory_not_compared(size: usize) -> &'static [std::ops::Range<usize>] {
         &[8..14, 132..1024]
     } else {
         &[]
+    }
+}
+
+/// Why the call that a note announces is not made, if it is not: what was answered in its place is not the
+/// module's doing, or depends on the very moment.
+pub fn call_not_made(note: &str) -> Option<&'static str> {
+    match note {
+        trace::BUSY => {
+            Some("busy: a lock was held by a call on another logical processor at the time")
+        }
+        trace::INJECTED => Some("fault injection answered, not the module"),
+        _ => None,
     }
 }
 

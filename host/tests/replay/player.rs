@@ -27,24 +27,30 @@ use tdx::{
     },
     conformance,
     platform::Cpu,
-    sim::model::{
-        lock::Mode,
-        pamt,
-        sept::Slot,
-        tdcs::{
-            fields,
-            Tdcs, //
+    sim::{
+        model::{
+            lock::Mode,
+            pamt,
+            sept::Slot,
+            tdcs::{
+                fields,
+                Tdcs, //
+            },
+            Ctx,
+            Exit,
+            Regs, //
         },
-        Ctx,
-        Exit,
-        Regs, //
+        trace::REGISTERS,
     },
     world::World,
 };
 
-/// Two logical processors that make calls, and one more.
-pub fn cpus(world: &World) -> [Cpu<'_>; 3] {
-    [0, 1, 2].map(|index| world.machine.cpu(index, 0))
+/// Logical processors that make calls, by their packages, and one more.
+pub fn cpus<'w>(world: &'w World, packages: &[u32]) -> Vec<Cpu<'w>> {
+    (0..)
+        .zip(packages.iter().chain([&0]))
+        .map(|(index, package)| world.machine.cpu(index, *package))
+        .collect()
 }
 
 /// A lock that another logical processor holds; it is released when this is dropped.
@@ -55,17 +61,29 @@ impl<T> Held for T {}
 /// Plays the events of a sequence.
 pub struct Player<'w> {
     world: &'w World,
-    cpus: &'w [Cpu<'w>; 3],
+    /// Those that make calls.
+    cpus: &'w [Cpu<'w>],
+    /// Another one.
+    other: &'w Cpu<'w>,
     held: HashMap<(String, u64, u8), Vec<Box<dyn Held + 'w>>>,
+    /// Why the next call is not made.
+    pass: Option<&'static str>,
 }
 
 impl<'w> Player<'w> {
     /// Begins with the state that `world` is in.
-    pub fn new(world: &'w World, cpus: &'w [Cpu<'w>; 3]) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// If there are no processors, see [`cpus`].
+    pub fn new(world: &'w World, cpus: &'w [Cpu<'w>]) -> Self {
+        let (other, cpus) = cpus.split_last().expect("there is one more");
         Self {
             world,
             cpus,
+            other,
             held: HashMap::new(),
+            pass: None,
         }
     }
 
@@ -76,7 +94,14 @@ impl<'w> Player<'w> {
         skipped: &mut BTreeMap<&'static str, u64>,
     ) -> Result<(), String> {
         if record.leaf.is_some() {
+            if let Some(reason) = self.pass.take() {
+                *skipped.entry(reason).or_default() += 1;
+                return Ok(());
+            }
             return self.call(record, skipped);
+        }
+        if let Some(note) = &record.note {
+            self.pass = deliberate::call_not_made(note);
         }
         if let Some(memory) = &record.poke {
             self.world.machine.write(memory.pa.0, &memory.content());
@@ -130,6 +155,9 @@ impl<'w> Player<'w> {
             return Err(format!("{exit:?}"));
         }
         let mut differences = Vec::new();
+        if let Some(names) = wrong_outputs(record) {
+            differences.push(format!("its outputs are {names:?}"));
+        }
         let wanted = record.rax.ok_or("no rax")?.0;
         let status = Status::from_raw(wanted);
         let leaf = Rax::from_raw(before_rax).known_leaf();
@@ -185,7 +213,7 @@ impl<'w> Player<'w> {
         fn held<'w>(guard: Option<impl Held + 'w>) -> Option<Box<dyn Held + 'w>> {
             guard.map(|guard| Box::new(guard) as Box<dyn Held + 'w>)
         }
-        let (cpu, module) = (&self.cpus[2], &*self.world.module);
+        let (cpu, module) = (self.other, &*self.world.module);
         let mode = if event.mode == "sh" {
             Mode::Shared
         } else {
@@ -237,7 +265,7 @@ impl<'w> Player<'w> {
         let value = event.value.unwrap_or(0);
         match event.event.as_str() {
             "epoch_refcount" => {
-                let tdcs = Tdcs::new(&self.cpus[2], event.tdr.map_or(0, |Hex(pa)| pa));
+                let tdcs = Tdcs::new(self.other, event.tdr.map_or(0, |Hex(pa)| pa));
                 for (index, count) in event.refcount.iter().flatten().enumerate() {
                     tdcs.set(fields::REFCOUNT.element(index as u32), u64::from(*count));
                 }
@@ -248,6 +276,22 @@ impl<'w> Player<'w> {
             event => panic!("unknown hardware event {event}"),
         }
     }
+}
+
+/// The registers that the leaf has as outputs, if the record has others.
+fn wrong_outputs(record: &Record) -> Option<Vec<&'static str>> {
+    let rax = Rax::from_raw(record.rax_in?.0);
+    let outputs = rax
+        .known_leaf()
+        .map_or(0, |leaf| leaf.outputs(rax.version().get() as u8));
+    let names: Vec<_> = (0..)
+        .zip(REGISTERS)
+        .filter(|(bit, _)| outputs & (1 << bit) != 0)
+        .map(|(_, name)| name)
+        .collect();
+    let same =
+        names.len() == record.out.len() && names.iter().all(|name| record.out.contains_key(*name));
+    (!same).then_some(names)
 }
 
 fn register<'a>(args: &'a mut Args, name: &str) -> Option<&'a mut u64> {

@@ -9,8 +9,7 @@ use serde::{
 };
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::BufReader,
+    fs,
     path::Path, //
 };
 
@@ -105,21 +104,30 @@ pub struct Record {
     pub peek: Option<Memory>,
     pub lock: Option<Lock>,
     pub hw: Option<Hardware>,
+    pub note: Option<String>,
 }
 
-/// The events of the xz-compressed trace at `path`, with the text they were read from.
-pub fn read(path: &Path) -> Vec<(String, Record)> {
-    let fail = |e: &dyn std::fmt::Display| -> ! { panic!("{}: {e}", path.display()) };
-    let file = File::open(path).unwrap_or_else(|e| fail(&e));
-    let mut text = Vec::new();
-    lzma_rs::xz_decompress(&mut BufReader::new(file), &mut text)
-        .unwrap_or_else(|e| fail(&format!("{e:?}")));
-    let text = String::from_utf8(text).unwrap_or_else(|e| fail(&e));
+/// The events of a trace, with the text they were read from.
+pub fn parse(text: &str) -> Result<Vec<(String, Record)>, String> {
     text.lines()
         .zip(1..)
         .map(|(line, number)| match serde_json::from_str(line) {
-            Ok(record) => (line.to_string(), record),
-            Err(e) => panic!("{}:{number}: {e}", path.display()),
+            Ok(record) => Ok((line.to_string(), record)),
+            Err(e) => Err(format!("line {number}: {e}")),
         })
         .collect()
+}
+
+/// The events of the trace at `path`, which is xz-compressed if its name says so.
+pub fn read(path: &Path) -> Result<Vec<(String, Record)>, String> {
+    let read = || {
+        let mut text = fs::read(path).map_err(|e| e.to_string())?;
+        if path.extension().is_some_and(|extension| extension == "xz") {
+            let compressed = std::mem::take(&mut text);
+            lzma_rs::xz_decompress(&mut compressed.as_slice(), &mut text)
+                .map_err(|e| format!("{e:?}"))?;
+        }
+        parse(std::str::from_utf8(&text).map_err(|e| e.to_string())?)
+    };
+    read().map_err(|e| format!("{}: {e}", path.display()))
 }

@@ -7,6 +7,12 @@
 /// EAX, EBX, ECX and EDX.
 pub type Registers = [u32; 4];
 
+/// The leaf of the XSAVE area; from sub-leaf 2 on, sub-leaves are components of it.
+pub const XSAVE: u32 = 0xD;
+
+/// Components of the XSAVE area, and one.
+pub const XSAVE_COMPONENTS: u32 = 19;
+
 /// Sub-leaf of a leaf that has none.
 pub const NO_SUBLEAF: u32 = u32::MAX;
 
@@ -58,6 +64,17 @@ impl Config {
     pub fn id(&self) -> u64 {
         u64::from(self.leaf) | (u64::from(self.subleaf) << 32)
     }
+}
+
+/// The leaves and sub-leaves that the module asks the CPU for, some twice; 0 stands for "no sub-leaf".
+pub fn leaves() -> impl Iterator<Item = (u32, u32)> {
+    let values = VALUES.iter().map(|value| (value.leaf, value.subleaf));
+    let configs = CONFIGS.iter().map(|config| (config.leaf, config.subleaf));
+    let xsave = (2..XSAVE_COMPONENTS).map(|component| (XSAVE, component));
+    values
+        .chain(configs)
+        .map(|(leaf, subleaf)| (leaf, if subleaf == NO_SUBLEAF { 0 } else { subleaf }))
+        .chain(xsave)
 }
 
 /// Two registers as one 64-bit element of a metadata field: element 0 is EAX and EBX, element 1 ECX

@@ -280,12 +280,11 @@ impl<'a, P: Platform> TdParams<'a, P> {
     fn set_xsave_layout(&self, tdcs: &Tdcs<'_, P>, xfam: u64) {
         /// Legacy region and header.
         const START: u32 = 576;
-        const COMPONENTS: u32 = 19;
         let mut next = START;
-        for component in
-            (2..COMPONENTS).filter(|component| xfam & 1u64.wrapping_shl(*component) != 0)
+        for component in (2..cpuid::XSAVE_COMPONENTS)
+            .filter(|component| xfam & 1u64.wrapping_shl(*component) != 0)
         {
-            let [size, _, flags, _] = self.cx.cpuid(0xD, component);
+            let [size, _, flags, _] = self.cx.cpuid(cpuid::XSAVE, component);
             if flags & 2 != 0 {
                 next = next.saturating_add(63) & !63;
             }
