@@ -222,9 +222,7 @@ impl Leaf {
             (Self::MngInit, _) => RCX,
             (Self::MngRd | Self::VpRd, 1) => RDX | R8,
             (Self::MngRd | Self::MngWr | Self::VpRd | Self::VpWr, _) => R8,
-            (Self::PhymemPageRdmd | Self::PhymemPageReclaim, _) => {
-                RCX | RDX | R8 | R9 | R10 | R11
-            }
+            (Self::PhymemPageRdmd | Self::PhymemPageReclaim, _) => RCX | RDX | R8 | R9 | R10 | R11,
             (Self::SysInit, _) => RCX | RDX | R8 | R9 | R10,
             (Self::SysLpInit, _) => RCX | RDX | R8,
             (Self::SysTdmrInit, _) => RDX,
