@@ -7,6 +7,7 @@
 //! ends in a [`Fault`] where an assertion of a unit test would panic, and tears its TDs down also
 //! then.
 
+mod backing;
 mod fixture;
 mod initial;
 mod lender;
@@ -14,6 +15,7 @@ mod life;
 mod ranges;
 mod refusals;
 
+pub use backing::backed_by;
 pub use fixture::{
     initialised,
     td_params,

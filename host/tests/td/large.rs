@@ -15,11 +15,13 @@ use tdx::{
         Status, //
     },
     scenario::{
+        backed_by,
         with_td,
         TestTd, //
     },
     sept::{
         self,
+        Memory,
         Range,
         Why, //
     },
@@ -130,6 +132,29 @@ fn merge_that_is_interrupted_for_ever_is_given_up() {
         block(t);
         sept::remove(t.bench, &t.td, &range(Level::M2, 1), first).unwrap();
     });
+}
+
+#[test]
+fn memory_goes_through_all_sizes() {
+    let bench = ModelBench::new();
+    let memory = Memory {
+        first: bench.large_page(),
+        pages: 2 * Level::M2.pages(),
+    };
+    let mut asked = 0;
+    let outcome = backed_by(&bench, memory, &mut || {
+        asked += 1;
+        true
+    });
+    if let Err(fault) = outcome {
+        panic!("{fault}");
+    }
+    assert_eq!(asked, 6);
+    bench.assert_all_given_back();
+
+    // An owner who finds it changed is heard.
+    assert!(backed_by(&bench, memory, &mut || false).is_err());
+    bench.assert_all_given_back();
 }
 
 #[test]
