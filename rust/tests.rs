@@ -29,6 +29,7 @@ use crate::{
     sept::Machine,
 };
 use core::{
+    cell::Cell,
     ops::ControlFlow,
     ptr, //
 };
@@ -39,11 +40,18 @@ use kernel::{
     prelude::*, //
 };
 
+mod backing;
+
 /// The machine that the kernel runs on, with its memory and KeyIDs.
-struct Kernel;
+#[derive(Default)]
+struct Kernel {
+    /// Number of SEAMCALLs so far.
+    calls: Cell<u64>,
+}
 
 impl Seamcall for Kernel {
     unsafe fn call(&self, rax: Rax, args: &mut Args) -> Status {
+        self.calls.set(self.calls.get().wrapping_add(1));
         // SAFETY: As for this function.
         unsafe { TdxCore.call(rax, args) }
     }
@@ -156,7 +164,7 @@ fn run(scenario: fn(&Kernel) -> Result<(), Fault>) -> Result {
         pr_warn!("not tested: no TDX module is initialized\n");
         return Ok(());
     }
-    scenario(&Kernel).map_err(|fault| {
+    scenario(&Kernel::default()).map_err(|fault| {
         pr_err!("{}\n", core::format_args!("{fault}"));
         EIO
     })
@@ -227,6 +235,36 @@ mod suite {
     #[test]
     fn kvms_operations() -> Result {
         run(operations)
+    }
+
+    #[test]
+    fn s1_counted_memory() -> Result {
+        run(backing::counted)
+    }
+
+    #[test]
+    fn s2_split_while_mapped() -> Result {
+        run(backing::split_while_mapped)
+    }
+
+    #[test]
+    fn s3_memory_unknown_to_the_kernel() -> Result {
+        run(backing::unknown)
+    }
+
+    #[test]
+    fn s4_memory_not_counted() -> Result {
+        run(backing::not_counted)
+    }
+
+    #[test]
+    fn s5_not_convertible() -> Result {
+        run(backing::not_convertible)
+    }
+
+    #[test]
+    fn s6_many_backings() -> Result {
+        run(backing::many)
     }
 
     #[test]

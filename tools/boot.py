@@ -22,9 +22,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 END = re.compile(r"^tdx-guest: (poweroff|reboot) status (\d+)$")
 
 # idle: each wait in MWAIT is short in Bochs, an idle CPU is busy with it. no5lvl: Bochs' SMM resume fails with 5-level paging.
-# amx: it offers half of AMX's XCR0 bits. tsc: it counts ticks.
-COMMAND_LINE = ("console=ttyS0 loglevel=5 idle=halt tsc=reliable kunit.enable=0 no5lvl"
+# amx: it offers half of AMX's XCR0 bits. tsc: it counts ticks. kunit: tests run when they are asked to.
+COMMAND_LINE = ("console=ttyS0 loglevel=5 idle=halt tsc=reliable kunit.enable=1 kunit.autorun=0 no5lvl"
                 " clearcpuid=amx_tile,amx_bf16,amx_int8")
+# Memory without struct page, where nothing else is: the initramfs is near 896M with GRUB, near the end with QEMU.
+COMMAND_LINE += " tdx_pfn_memory=128M@640M"
 # Where no MSR announces KeyIDs.
 SIM_PLATFORM = "tdx_sim_platform=32,32"
 

@@ -54,7 +54,7 @@ qemu_suite()
 {
 	try_step "QEMU: the module without KVM" qemu vng_run qemu "$OUT/root/guest/test-qemu" "$SIM_PLATFORM"
 	count qemu tap "$BUILD/qemu/report"
-	try_step "QEMU: KUnit, TDs without KVM" kunit vng_run kunit "modprobe tdx_sept" "$SIM_PLATFORM" kunit.enable=1 kunit.autorun=1
+	try_step "QEMU: KUnit, TDs without KVM" kunit vng_run kunit "modprobe tdx_sept" "$SIM_PLATFORM" "$PFN_MEMORY" kunit.enable=1 kunit.autorun=1
 	count kunit tap "$BUILD/kunit/console"
 	try_step "QEMU: a machine without TDX" no-tdx vng_run no-tdx "$TOOLS/guest/no-tdx"
 	count no-tdx tap "$BUILD/no-tdx/report"

@@ -3,6 +3,7 @@
 # The kernel in QEMU through virtme-ng: user space is the build root, copy-on-write.
 
 SIM_PLATFORM=tdx_sim_platform=32,32
+PFN_MEMORY=tdx_pfn_memory=128M@640M
 
 # vng_command [PARAMETER...]: sets VNG, the command, with more for the kernel's command line.
 vng_command()
