@@ -15,12 +15,16 @@
 #define ENTRY_SIZE		8
 #define ENTRY_PERMISSIONS	0
 #define ENTRY_STATE		6
+#define ENTRY_STATE_BLOCKED	0x80
 
 /* What the TDX module answers: the class, bits 63:32 of the completion status, and how the backend puts the answer into words. */
 struct answer {
 	__u32 class;
 	const char *text;
 };
+
+/* TDX_GPA_RANGE_ALREADY_BLOCKED, which is no error. */
+#define ALREADY_BLOCKED		0x00000B07
 
 static const struct answer td_fatal = { 0xE0000604, "TDX_TD_FATAL*" };
 static const struct answer keys_not_configured = { 0x80000810, "TDX_TD_KEYS_NOT_CONFIGURED*" };
@@ -124,6 +128,28 @@ TEST_F(tdx, sept_table)
 
 	start(_metadata, &vm);
 	expect_answer(_metadata, self, &vm, variant->backend, table_pfn(_metadata, 1), ENTRY_PERMISSIONS, 0, &walk_failed);
+	vm_close(_metadata, &vm);
+}
+
+/* A mapping that somebody else has blocked already: both backends take that for done, and the page comes back. */
+TEST_F(tdx, blocked_already)
+{
+	const __u64 answers = sim_answers("TDH.MEM.RANGE.BLOCK", ALREADY_BLOCKED);
+	volatile __u8 *table;
+	struct test_vm vm;
+
+	start(_metadata, &vm);
+	vm_prefault(_metadata, &vm, PAGE * PAGE_SIZE, PAGE_SIZE);
+	table = physmem_map_page(table_pfn(_metadata, 0));
+	if (!table)
+		SKIP(return, "physical memory cannot be written: %s", strerror(errno));
+	table[PAGE * ENTRY_SIZE + ENTRY_STATE] |= ENTRY_STATE_BLOCKED;
+	physmem_unmap_page(table);
+	ASSERT_EQ(1, pages_of(_metadata, PAGE * PAGE_SIZE, PAGE_SIZE).blocked);
+
+	EXPECT_EQ(0, td_punch_hole(vm.slot[0].gmem, PAGE * PAGE_SIZE, PAGE_SIZE));
+	EXPECT_EQ(answers + 1, sim_answers("TDH.MEM.RANGE.BLOCK", ALREADY_BLOCKED));
+	EXPECT_EQ(0, pages_of(_metadata, PAGE * PAGE_SIZE, PAGE_SIZE).blocked);
 	vm_close(_metadata, &vm);
 }
 
