@@ -8,6 +8,10 @@ SLOW=1				# by how much limits of time are stretched
 
 . "$TOOLS/host.sh"
 
+# What is no <first private KeyID>,<number of private KeyIDs>.
+WRONG_PLATFORMS=("" "32" "32," ",32" "32,32," "32,32x" "32x,32" "x,y"
+	"32-40,32" "-32,32" "0,32" "32,0" "65535,2" "65568,32" "32,65568" "4294967328,32")
+
 begin_suites()
 {
 	rm -f "$TOTALS"
@@ -56,7 +60,7 @@ qemu_suite()
 	count qemu tap "$BUILD/qemu/report"
 	try_step "QEMU: KUnit, TDs without KVM" kunit vng_run kunit "modprobe tdx_sept" "$SIM_PLATFORM" "$PFN_MEMORY" kunit.enable=1 kunit.autorun=1
 	count kunit tap "$BUILD/kunit/console"
-	try_step "QEMU: a machine without TDX" no-tdx vng_run no-tdx "$TOOLS/guest/no-tdx"
+	try_step "QEMU: a machine without TDX" no-tdx vng_run no-tdx "$TOOLS/guest/no-tdx" "${WRONG_PLATFORMS[@]/#/tdx_sim_platform=}"
 	count no-tdx tap "$BUILD/no-tdx/report"
 }
 
