@@ -34,7 +34,7 @@ pub fn config(profile: Profile, gib: u64) -> Config {
         size: gib * GIB,
     };
     Config {
-        profile,
+        module: profile.into(),
         keyid_shift: 46,
         keyid_bits: 6,
         first_private_keyid: 32,

@@ -44,6 +44,19 @@ pub(super) struct Facts {
     pub(super) has_ept5: bool,
 }
 
+/// What was asked for at boot, see [`Options`](super::model::options::Options).
+#[repr(C)]
+pub(super) struct Options {
+    pub(super) profile: *const c_char,
+    pub(super) version: *const c_char,
+    pub(super) features: *const c_char,
+    pub(super) max_tdmrs: u32,
+    pub(super) max_reserved_per_tdmr: u32,
+    pub(super) pamt_entry_size: [u32; 3],
+    pub(super) tdcs_pages: u32,
+    pub(super) tdvps_pages: u32,
+}
+
 /// A range of physical memory.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -93,8 +106,8 @@ unsafe extern "C" {
     /// Fills in the facts.
     pub(super) fn tdx_sim_get_facts(facts: *mut Facts);
 
-    /// Returns the value of the parameter `profile`, a string that lives for ever.
-    pub(super) safe fn tdx_sim_get_profile() -> *const c_char;
+    /// Returns the boot parameters. They live for ever, and so do their strings.
+    pub(super) safe fn tdx_sim_get_options() -> *const Options;
 
     /// Stores up to `max` ranges of RAM, ascending, and returns how many.
     pub(super) fn tdx_sim_get_ram(ranges: *mut Range, max: u32) -> u32;

@@ -33,13 +33,33 @@
 /* IA32_MTRRCAP: the CPU has SEAM range registers, and so a SEAMCALL of its own. */
 #define MTRRCAP_SEAMRR	BIT_ULL(15)
 
-static char *profile = "current";
-module_param(profile, charp, 0444);
-MODULE_PARM_DESC(profile, "TDX module to answer as: 1.5.01, or current (default), which adds what Linux needs beyond it");
+/*
+ * The parameters on the kernel's command line, which a simulator that is built
+ * in gets before its initcall. rust/sim/model/options.rs knows what is good.
+ */
+static struct tdx_sim_options options = {
+	.profile = "current",
+	.version = "",
+	.features = "",
+};
 
-const char *tdx_sim_get_profile(void)
+#define OPTION(name, type, text)				\
+	module_param_named(name, options.name, type, 0444);	\
+	MODULE_PARM_DESC(name, text)
+
+OPTION(profile, charp, "TDX module to answer as: 1.5.01, or current (default), which adds what Linux needs beyond it");
+OPTION(version, charp, "Version that it has, MAJOR.MINOR.UPDATE");
+OPTION(features, charp, "Features to add (+name) and to take away (-name), separated by commas");
+OPTION(max_tdmrs, uint, "Most TDMRs, 1 to 64");
+OPTION(max_reserved_per_tdmr, uint, "Most reserved areas in a TDMR, 1 to 16");
+OPTION(tdcs_pages, uint, "TDCX pages of a TD, 6 to 9");
+OPTION(tdvps_pages, uint, "TDVPS pages of a vCPU, 6 to 15");
+module_param_array_named(pamt_entry_size, options.pamt_entry_size, uint, NULL, 0444);
+MODULE_PARM_DESC(pamt_entry_size, "Bytes of a PAMT entry for pages of 4K, 2M, 1G");
+
+const struct tdx_sim_options *tdx_sim_get_options(void)
 {
-	return profile;
+	return &options;
 }
 
 static u64 cpu_xfeatures(void)

@@ -27,6 +27,18 @@ struct tdx_sim_facts {
 	bool has_ept5;			/* 5-level EPT */
 };
 
+/* What was asked for; an empty string or a 0 leaves what the profile has. */
+struct tdx_sim_options {
+	char *profile;
+	char *version;
+	char *features;
+	u32 max_tdmrs;
+	u32 max_reserved_per_tdmr;
+	u32 pamt_entry_size[3];		/* 4K, 2M, 1G */
+	u32 tdcs_pages;
+	u32 tdvps_pages;
+};
+
 /* A range of physical memory. */
 struct tdx_sim_range {
 	u64 base;
@@ -46,7 +58,7 @@ struct tdx_sim_fault_when {
 
 /* C functions that Rust calls. */
 void tdx_sim_get_facts(struct tdx_sim_facts *facts);
-const char *tdx_sim_get_profile(void);
+const struct tdx_sim_options *tdx_sim_get_options(void);
 u32 tdx_sim_get_ram(struct tdx_sim_range *ranges, u32 max);
 void *tdx_sim_map_windows(unsigned long nr, unsigned long **ptes);
 u32 tdx_sim_package(u32 cpu);

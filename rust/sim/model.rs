@@ -16,6 +16,7 @@ pub mod metadata;
 pub mod mng;
 pub mod mr;
 pub mod mrtd;
+pub mod options;
 pub mod pages;
 pub mod pamt;
 pub mod phymem;
@@ -236,9 +237,9 @@ impl Module {
             return Err(invalid);
         }
         let version = (rax.into_raw() >> Rax::VERSION_SHIFT) as u8;
-        let profile = p.config().profile;
+        let module = &p.config().module;
         let leaf = rax.known_leaf();
-        if version > 0 && leaf.and_then(|leaf| profile.max_version(leaf)).unwrap_or(0) == 0 {
+        if version > 0 && leaf.and_then(|leaf| module.max_version(leaf)).unwrap_or(0) == 0 {
             return Err(invalid);
         }
         if state == SysState::Shutdown && leaf != Some(Leaf::SysLpShutdown) {
@@ -248,7 +249,7 @@ impl Module {
             return Err(Status::SYS_NOT_READY);
         }
         let leaf = leaf
-            .filter(|leaf| profile.max_version(*leaf).is_some())
+            .filter(|leaf| module.max_version(*leaf).is_some())
             .ok_or(invalid)?;
         let cx = &Ctx {
             module: self,

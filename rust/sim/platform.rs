@@ -8,15 +8,18 @@ use super::{
         self,
         rule::Kind, //
     },
-    model::platform::{
-        Config,
-        KeyError,
-        Lp,
-        Platform,
-        Profile,
-        Range,
-        MAX_CMRS,
-        MAX_PACKAGES, //
+    model::{
+        options::Options,
+        platform::{
+            Config,
+            KeyError,
+            Lp,
+            Platform,
+            Range,
+            MAX_CMRS,
+            MAX_PACKAGES, //
+        },
+        profile::Shape, //
     },
     window::{
         Memory,
@@ -84,17 +87,31 @@ pub(super) fn start() -> Result {
     HOST.populate(host).then_some(()).ok_or(EBUSY)
 }
 
-fn profile() -> Result<Profile> {
-    // SAFETY: The string lives for ever.
-    let name = unsafe { CStr::from_char_ptr(ffi::tdx_sim_get_profile()) };
-    match name.to_bytes() {
-        b"1.5.01" => Ok(Profile::V1_5_01),
-        b"current" => Ok(Profile::Current),
-        _ => {
-            pr_err!("profile: neither 1.5.01 nor current\n");
-            Err(EINVAL)
-        }
+/// The TDX module that the boot parameters ask for.
+fn module() -> Result<Shape> {
+    // SAFETY: The parameters live for ever, and do not change.
+    let given = unsafe { &*ffi::tdx_sim_get_options() };
+    // SAFETY: So do the strings.
+    let text = |string| unsafe { CStr::from_char_ptr(string) }.to_str();
+    let options = Options {
+        profile: text(given.profile)?,
+        version: text(given.version)?,
+        features: text(given.features)?,
+        max_tdmrs: given.max_tdmrs,
+        max_reserved_per_tdmr: given.max_reserved_per_tdmr,
+        pamt_entry_size: given.pamt_entry_size,
+        tdcs_pages: given.tdcs_pages,
+        tdvps_pages: given.tdvps_pages,
+    };
+    let shape = options.shape().map_err(|refusal| {
+        pr_err!("{}\n", core::format_args!("{refusal}"));
+        EINVAL
+    })?;
+    pr_info!("{}\n", core::format_args!("{shape}"));
+    if let Some(missing) = shape.missing_for_linux() {
+        pr_warn!("Linux cannot use a TDX module without {missing}\n");
     }
+    Ok(shape)
 }
 
 fn config(facts: &ffi::Facts, memory: &Memory) -> Result<Config> {
@@ -121,7 +138,7 @@ fn config(facts: &ffi::Facts, memory: &Memory) -> Result<Config> {
     }
     let keyid_bits = PA_BITS.checked_sub(facts.phys_bits).ok_or(EINVAL)?;
     Ok(Config {
-        profile: profile()?,
+        module: module()?,
         keyid_shift: facts.phys_bits as u8,
         keyid_bits: keyid_bits as u8,
         first_private_keyid: facts.first_private_keyid.try_into()?,

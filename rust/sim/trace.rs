@@ -210,7 +210,7 @@ macro_rules! numbers {
         impl fmt::Display for Words<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let config = self.0;
-                let profile = PROFILES.iter().find(|(_, profile)| *profile == config.profile);
+                let profile = PROFILES.iter().find(|(_, profile)| *profile == config.module.profile);
                 write!(f, "profile={}", profile.map_or("", |(name, _)| name))?;
                 let Range { base, size } = config.seamrr;
                 write!(f, " seamrr_base={base:#x} seamrr_size={size:#x}")?;
@@ -224,7 +224,7 @@ macro_rules! numbers {
         /// such value.
         pub fn set_fact(config: &mut Config, key: &str, value: &str) -> Option<()> {
             if key == "profile" {
-                config.profile = PROFILES.iter().find(|(name, _)| *name == value)?.1;
+                config.module = PROFILES.iter().find(|(name, _)| *name == value)?.1.into();
                 return Some(());
             }
             let value = number(value)?;

@@ -495,7 +495,7 @@ fn page_demote() -> Checks {
         .all(free_page(Operand::R8))
         .check("interrupted", Status::INTERRUPTED_RESTARTABLE, |c| {
             // The default has ENHANCED_DEMOTE_INTERRUPTIBILITY.
-            c.world.machine.config.profile = Profile::V1_5_01;
+            c.world.machine.config.module = Profile::V1_5_01.into();
             interrupted(c);
         })
         .all([found_page_busy("large_page_busy", LARGE, Level::M2)])

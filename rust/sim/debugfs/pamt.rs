@@ -7,7 +7,6 @@ use super::{
         pamt::Info,
         tdmr::{
             Tdmr,
-            PAMT_ENTRY_SIZE,
             PAMT_LEVELS, //
         }, //
     },
@@ -26,7 +25,6 @@ const MAX_LISTED: u64 = 4096;
 
 const PAGE_SIZE: u64 = Level::K4.size();
 const PAGE_WORDS: usize = PAGE_SIZE as usize / size_of::<u64>();
-const ENTRY_WORDS: usize = PAMT_ENTRY_SIZE as usize / size_of::<u64>();
 
 /// Calls `f` with address, size and PAMT entry of each page.
 pub(super) fn for_each(mut f: impl FnMut(u64, Level, Info) -> fmt::Result) -> fmt::Result {
@@ -47,6 +45,7 @@ fn walk(
     f: &mut impl FnMut(u64, Level, Info) -> fmt::Result,
 ) -> fmt::Result {
     let mut pa = tdmr.range().base;
+    let entry_words = tdmr.pamt_entry_size(level) as usize / size_of::<u64>();
     // What TDH.SYS.TDMR.INIT has not reached holds anything.
     let end = tdmr.next();
     while pa < end {
@@ -55,7 +54,7 @@ fn walk(
             return Err(fmt::Error);
         }
         let in_page = (entries % PAGE_SIZE) as usize / size_of::<u64>();
-        for words in buffer.iter().skip(in_page).step_by(ENTRY_WORDS) {
+        for words in buffer.iter().skip(in_page).step_by(entry_words) {
             if pa >= end {
                 break;
             }

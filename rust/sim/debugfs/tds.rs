@@ -7,6 +7,7 @@ use super::{
         model::{
             field::Field,
             pamt as model_pamt,
+            platform::Platform,
             tdcs::{
                 self,
                 Tdcs, //
@@ -46,9 +47,9 @@ pub(super) fn for_each(mut f: impl FnMut(u64) -> fmt::Result) -> fmt::Result {
 pub(super) fn tdcs<'a>(cx: &Ctx<'a, Machine<'a>>, tdr: u64) -> Option<Tdcs<'a, Machine<'a>>> {
     let tdcs = Tdcs::new(cx.p, tdr);
     let pages = tdr::fields::NUM_TDCX.load(cx.p, tdr);
-    let complete = pages >= tdcs::BASE_PAGES
-        && (0..tdcs::BASE_PAGES as u32)
-            .all(|i| model_pamt::is_owned(cx, tdcs.page(i), PageType::Tdcx, tdr));
+    let base = u32::from(cx.p.config().module.tdcs_pages);
+    let complete = pages >= u64::from(base)
+        && (0..base).all(|i| model_pamt::is_owned(cx, tdcs.page(i), PageType::Tdcx, tdr));
     complete.then_some(tdcs)
 }
 

@@ -16,7 +16,6 @@ use super::{
         Word, //
     },
     platform::Platform,
-    tdmr::PAMT_ENTRY_SIZE,
     Ctx, //
 };
 use crate::abi::{
@@ -329,8 +328,9 @@ pub fn free_range<'a, P: Platform>(
     let mut free = page.level == level && page.is(PageType::Nda);
     if free && level > Level::K4 {
         let first = entry(cx, pa, Level::K4).map_or(0, |entry| entry.pa);
+        let size = cx.p.config().module.pamt_entry_size(Level::K4);
         free = (0..level.pages().min(Level::M2.pages()))
-            .map(|i| first.wrapping_add(i.wrapping_mul(PAMT_ENTRY_SIZE)))
+            .map(|i| first.wrapping_add(i.wrapping_mul(size)))
             .all(|pa| Entry::new(cx.p, pa).is(PageType::Nda));
     }
     if free {

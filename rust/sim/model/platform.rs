@@ -7,6 +7,8 @@
 //! take from the CPU or the platform is behind [`Platform`] too, so that the same model runs in the
 //! kernel and in host tests.
 
+use super::profile::Shape;
+
 /// The machine under the simulated TDX module.
 ///
 /// Implementations must tolerate any physical address below 2^52: the model checks the addresses
@@ -101,7 +103,7 @@ impl Range {
     }
 }
 
-/// Which TDX module the model answers as.
+/// The TDX module that the model answers as, but for what [`Shape`] changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
     /// Module 1.5.01 to the letter.
@@ -116,7 +118,7 @@ pub enum Profile {
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Which module to be.
-    pub profile: Profile,
+    pub module: Shape,
     /// Position of the lowest KeyID bit in a physical address: the number of bits left for memory.
     pub keyid_shift: u8,
     /// Number of KeyID bits; `keyid_shift + keyid_bits` is MAXPHYADDR.

@@ -175,7 +175,7 @@ pub fn tdcs<'a, P: Platform>(
     cx: &Ctx<'a, P>,
     tdr: &Tdr<'a, P>,
 ) -> Result<Option<Tdcs<'a, P>>, Status> {
-    if tdr.get(tdr::fields::NUM_TDCX) < tdcs::BASE_PAGES {
+    if tdr.get(tdr::fields::NUM_TDCX) < u64::from(cx.p.config().module.tdcs_pages) {
         return Ok(None);
     }
     let tdcs = Tdcs::new(cx.p, tdr.pa());

@@ -24,7 +24,7 @@ pub const MAX_TDMRS: usize = 64;
 /// Most reserved areas in a TDMR.
 pub const MAX_RESERVED: usize = 16;
 
-/// Bytes of a PAMT entry, of every page size.
+/// Bytes of a PAMT entry that mean something. In a module of another shape entries are farther apart.
 pub const PAMT_ENTRY_SIZE: u64 = 16;
 
 /// Page sizes that have a PAMT of their own, smallest first.
@@ -65,6 +65,7 @@ pub struct Tdmr {
     lock: AtomicU64,
     range: AtomicRange,
     pamt: [AtomicRange; PAMT_LEVELS.len()],
+    pamt_entry_sizes: [AtomicU64; PAMT_LEVELS.len()],
     /// First address whose PAMT entries are not initialised.
     next: AtomicU64,
     reserved: [AtomicRange; MAX_RESERVED],
@@ -76,6 +77,7 @@ impl Tdmr {
             lock: AtomicU64::new(0),
             range: AtomicRange::new(),
             pamt: [const { AtomicRange::new() }; PAMT_LEVELS.len()],
+            pamt_entry_sizes: [const { AtomicU64::new(0) }; PAMT_LEVELS.len()],
             next: AtomicU64::new(0),
             reserved: [const { AtomicRange::new() }; MAX_RESERVED],
         }
@@ -121,13 +123,21 @@ impl Tdmr {
         self.next() & !(Level::G1.size() - 1)
     }
 
+    /// Bytes from a PAMT entry for pages of `level` to the next.
+    #[inline]
+    pub fn pamt_entry_size(&self, level: Level) -> u64 {
+        self.pamt_entry_sizes
+            .get(level as usize)
+            .map_or(0, |size| size.load(Relaxed))
+    }
+
     /// Address of the PAMT entry of the page of `level` that covers `pa`, an address in the region.
     #[inline]
     pub fn pamt_entry(&self, level: Level, pa: u64) -> u64 {
         let index = pa.wrapping_sub(self.range.base.load(Relaxed)) >> level.shift();
         self.pamt(level)
             .base
-            .wrapping_add(index.wrapping_mul(PAMT_ENTRY_SIZE))
+            .wrapping_add(index.wrapping_mul(self.pamt_entry_size(level)))
     }
 }
 
@@ -138,6 +148,8 @@ pub struct TdmrInfo {
     pub range: Range,
     /// The memory of its PAMTs, smallest page size first.
     pub pamt: [Range; PAMT_LEVELS.len()],
+    /// Bytes of an entry of each.
+    pub pamt_entry_sizes: [u64; PAMT_LEVELS.len()],
     /// Its reserved areas as physical addresses, ascending; the unused ones have size 0.
     pub reserved: [Range; MAX_RESERVED],
 }
@@ -168,6 +180,9 @@ impl Tdmrs {
         tdmr.next.store(info.range.base, Relaxed);
         for (to, from) in tdmr.pamt.iter().zip(&info.pamt) {
             to.set(*from);
+        }
+        for (to, from) in tdmr.pamt_entry_sizes.iter().zip(info.pamt_entry_sizes) {
+            to.store(from, Relaxed);
         }
         for (to, from) in tdmr.reserved.iter().zip(&info.reserved) {
             to.set(*from);

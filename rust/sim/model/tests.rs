@@ -7,6 +7,7 @@ mod dispatch;
 mod fields;
 mod keys;
 mod mng;
+mod shape;
 mod sys;
 
 use super::{

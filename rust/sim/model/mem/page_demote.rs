@@ -51,7 +51,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let bepoch = target.page_entry(cx)?.bepoch();
     target.check_tracking(args, state, bepoch)?;
     let (table_page, table) = free_page(cx, args.r8, Level::K4)?;
-    if cx.p.config().profile.interrupts_demote() && cx.p.interrupt_pending() {
+    if cx.p.config().module.interrupts_demote() && cx.p.interrupt_pending() {
         (args.rcx, args.rdx) = operands;
         return Err(Status::INTERRUPTED_RESTARTABLE);
     }

@@ -19,6 +19,7 @@ use crate::{
             FieldId,
             GlobalField, //
         },
+        Level,
         Status, //
     },
     sim::model::{
@@ -26,12 +27,9 @@ use crate::{
             Platform,
             MAX_CMRS, //
         },
-        profile,
-        tdcs,
-        tdmr::{
-            MAX_RESERVED,
-            MAX_TDMRS,
-            PAMT_ENTRY_SIZE, //
+        profile::{
+            self,
+            Shape, //
         },
         tdvps,
         Ctx, //
@@ -42,29 +40,15 @@ use crate::{
 const CONSTANTS: &[(FieldId, u64)] = &[
     (global::VENDOR_ID, 0x8086),
     (global::BUILD_DATE, 0x2026_1122),
-    (global::MINOR_VERSION, 5),
-    (global::MAJOR_VERSION, 1),
     (global::MODULE_HV, profile::HANDOFF_VERSION as u64),
     (global::MIN_UPDATE_HV, profile::HANDOFF_VERSION as u64),
     (global::NUM_TDX_FEATURES, 1),
     (global::NUM_CMRS, MAX_CMRS as u64),
-    (global::MAX_TDMRS, MAX_TDMRS as u64),
-    (global::MAX_RESERVED_PER_TDMR, MAX_RESERVED as u64),
-    (global::PAMT_4K_ENTRY_SIZE, PAMT_ENTRY_SIZE),
-    (global::PAMT_2M_ENTRY_SIZE, PAMT_ENTRY_SIZE),
-    (global::PAMT_1G_ENTRY_SIZE, PAMT_ENTRY_SIZE),
     (global::TDR_BASE_SIZE, 4096),
-    (global::TDCS_BASE_SIZE, tdcs::BASE_PAGES * 4096),
     (global::TDCS_SIZE_PER_L2_VM, 4096),
-    (global::TDVPS_BASE_SIZE, tdvps::BASE_PAGES * 4096),
     (global::TDVPS_SIZE_PER_L2_VM, tdvps::PAGES_PER_L2_VM * 4096),
     (global::XFAM_FIXED1, profile::XFAM_FIXED1),
     (global::NUM_CPUID_CONFIG, CONFIGS.len() as u64),
-    (global::CONFIG_FLAGS_FIXED0, profile::CONFIG_FLAGS_FIXED0),
-    (
-        global::IA32_ARCH_CAPABILITIES_CONFIG_MASK,
-        profile::ARCH_CAPABILITIES_CONFIG,
-    ),
     (global::MAX_MIGS, 512),
     (global::NUM_IMMUTABLE_STATE_PAGES, 3),
     (global::NUM_TD_STATE_PAGES, 2),
@@ -77,11 +61,53 @@ const CONSTANTS: &[(FieldId, u64)] = &[
     (global::VPCU_L2_DEBUG_CTLS_FIXED0, 7),
 ];
 
+/// Fields whose value is the module's choice.
+fn of_shape(module: &Shape) -> [(FieldId, u64); 15] {
+    [
+        (global::MAJOR_VERSION, module.version.major.into()),
+        (global::MINOR_VERSION, module.version.minor.into()),
+        (global::UPDATE_VERSION, module.version.update.into()),
+        (global::TDX_FEATURES0, module.features0),
+        (global::MAX_TDMRS, module.max_tdmrs.into()),
+        (
+            global::MAX_RESERVED_PER_TDMR,
+            module.max_reserved_per_tdmr.into(),
+        ),
+        (
+            global::PAMT_4K_ENTRY_SIZE,
+            module.pamt_entry_size(Level::K4),
+        ),
+        (
+            global::PAMT_2M_ENTRY_SIZE,
+            module.pamt_entry_size(Level::M2),
+        ),
+        (
+            global::PAMT_1G_ENTRY_SIZE,
+            module.pamt_entry_size(Level::G1),
+        ),
+        (global::TDCS_BASE_SIZE, u64::from(module.tdcs_pages) * 4096),
+        (
+            global::TDVPS_BASE_SIZE,
+            u64::from(module.tdvps_pages) * 4096,
+        ),
+        (global::ATTRIBUTES_FIXED0, module.attributes_fixed0()),
+        (
+            global::MAX_VCPUS_PER_TD,
+            module.max_vcpus_per_td().map_or(0, u64::from),
+        ),
+        (global::CONFIG_FLAGS_FIXED0, module.config_flags_fixed0()),
+        (
+            global::IA32_ARCH_CAPABILITIES_CONFIG_MASK,
+            module.arch_capabilities_config(),
+        ),
+    ]
+}
+
 /// The fields that the module has.
 pub fn fields<'a, P: Platform>(
     cx: &'a Ctx<'_, P>,
 ) -> impl Iterator<Item = &'static GlobalField> + 'a {
-    let has_max_vcpus = cx.p.config().profile.max_vcpus_per_td().is_some();
+    let has_max_vcpus = cx.p.config().module.max_vcpus_per_td().is_some();
     let is_known = move |field: &&GlobalField| {
         has_max_vcpus || field.id.into_raw() != global::MAX_VCPUS_PER_TD.into_raw()
     };
@@ -136,18 +162,12 @@ pub fn value<P: Platform>(cx: &Ctx<'_, P>, field: &GlobalField, index: u32) -> u
         } else {
             0
         }
-    } else if is(global::TDX_FEATURES0) {
-        config.profile.features0()
     } else if is(global::CMR_BASE) {
         cmr.base
     } else if is(global::CMR_SIZE) {
         cmr.size
-    } else if is(global::ATTRIBUTES_FIXED0) {
-        config.profile.attributes_fixed0()
     } else if is(global::XFAM_FIXED0) {
         cx.xfam_fixed0()
-    } else if is(global::MAX_VCPUS_PER_TD) {
-        config.profile.max_vcpus_per_td().map_or(0, u64::from)
     } else if is(global::CPUID_CONFIG_LEAVES) {
         CONFIGS
             .get(index as usize)
@@ -157,8 +177,9 @@ pub fn value<P: Platform>(cx: &Ctx<'_, P>, field: &GlobalField, index: u32) -> u
             .get(index as usize / 2)
             .map_or(0, |leaf| cpuid::pair(&leaf.direct, index))
     } else {
-        let mut constants = CONSTANTS.iter();
-        constants
+        of_shape(&config.module)
+            .iter()
+            .chain(CONSTANTS)
             .find(|(id, _)| is(*id))
             .map_or(0, |(_, value)| *value)
     }

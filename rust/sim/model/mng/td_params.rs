@@ -31,7 +31,6 @@ use crate::{
         profile,
         td::Td,
         tdcs::{
-            self,
             fields,
             Tdcs, //
         },
@@ -86,11 +85,11 @@ impl<'a, P: Platform> TdParams<'a, P> {
     /// Checks TD_PARAMS and fills in the TDCS. If the fault is in a CPUID value, `cpuid` tells
     /// which.
     pub fn apply(&self, td: &Td<'_, P>, cpuid: &mut u64) -> Completion {
-        let profile = self.cx.p.config().profile;
+        let module = &self.cx.p.config().module;
         let tdcs = &td.tdcs;
 
         let attributes = Attributes::from_raw(self.word(offset::ATTRIBUTES));
-        check_attributes(attributes, profile.attributes_fixed0())?;
+        check_attributes(attributes, module.attributes_fixed0())?;
         tdcs.set(fields::ATTRIBUTES, attributes.into_raw());
 
         let xfam = self.word(offset::XFAM);
@@ -107,8 +106,8 @@ impl<'a, P: Platform> TdParams<'a, P> {
         );
         check(max_vcpus != 0, Operand::MAX_VCPUS)?;
         tdcs.set(fields::MAX_VCPUS, max_vcpus);
-        check(l2_vms <= profile.max_l2_vms(), Operand::NUM_L2_VMS)?;
-        if td.tdr.get(tdr::fields::NUM_TDCX) < tdcs::BASE_PAGES + l2_vms {
+        check(l2_vms <= module.max_l2_vms(), Operand::NUM_L2_VMS)?;
+        if td.tdr.get(tdr::fields::NUM_TDCX) < u64::from(module.tdcs_pages) + l2_vms {
             return Err(Status::TDCS_NOT_ALLOCATED);
         }
         tdcs.set(fields::NUM_L2_VMS, l2_vms);
@@ -116,7 +115,7 @@ impl<'a, P: Platform> TdParams<'a, P> {
 
         let flags = ConfigFlags::from_raw(self.word(offset::CONFIG_FLAGS));
         check(
-            flags.into_raw() & !profile::CONFIG_FLAGS_FIXED0 == 0,
+            flags.into_raw() & !module.config_flags_fixed0() == 0,
             Operand::EXEC_CONTROLS,
         )?;
         let gpaw = flags.into_raw() & ConfigFlags::GPAW_MASK != 0;
@@ -158,7 +157,7 @@ impl<'a, P: Platform> TdParams<'a, P> {
         let allowed = if msr_config == 0 {
             0
         } else {
-            profile::ARCH_CAPABILITIES_CONFIG
+            module.arch_capabilities_config()
         };
         check(
             arch_capabilities & !allowed == 0,
@@ -329,6 +328,10 @@ impl<P: Platform> Ctx<'_, P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::model::{
+        platform::Profile,
+        profile::Shape, //
+    };
 
     #[test]
     fn xfam() {
@@ -343,7 +346,7 @@ mod tests {
 
     #[test]
     fn migratable_excludes_debug() {
-        let fixed0 = profile::ATTRIBUTES_FIXED0;
+        let fixed0 = Shape::from(Profile::V1_5_01).attributes_fixed0();
         let accepts = |raw| check_attributes(Attributes::from_raw(raw), fixed0).is_ok();
         assert!(accepts(1) && accepts(1 << 29) && accepts(1 << 63));
         assert!(!accepts((1 << 29) | 1) && !accepts((1 << 29) | (1 << 63)) && !accepts(1 << 31));

@@ -20,8 +20,6 @@ use crate::{
             Tdmr,
             TdmrInfo,
             MAX_RESERVED,
-            MAX_TDMRS,
-            PAMT_ENTRY_SIZE,
             PAMT_LEVELS, //
         },
         Completion,
@@ -52,7 +50,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         return Err(Status::SYS_CONFIG_NOT_PENDING);
     }
     let array = cx.check_shared_hpa(Operand::RCX, args.rcx, ALIGN)?;
-    if args.rdx == 0 || args.rdx > MAX_TDMRS as u64 {
+    if args.rdx == 0 || args.rdx > u64::from(config.module.max_tdmrs) {
         return Err(Status::OPERAND_INVALID.with(Operand::RDX));
     }
     let hkid = u16::try_from(args.r8)
@@ -90,15 +88,19 @@ fn add_tdmr<P: Platform>(cx: &Ctx<'_, P>, array: u64, index: u64) -> Completion 
         base: cx.p.load(info.wrapping_add(offset)),
         size: cx.p.load(info.wrapping_add(offset).wrapping_add(8)),
     };
+    let module = &cx.p.config().module;
     let mut tdmr = TdmrInfo {
         range: pair(offset::RANGE),
+        pamt_entry_sizes: PAMT_LEVELS.map(|level| module.pamt_entry_size(level)),
         ..TdmrInfo::default()
     };
     let pamts = (offset::PAMT..offset::RESERVED).step_by(offset::PAIR);
     for (pamt, offset) in tdmr.pamt.iter_mut().rev().zip(pamts) {
         *pamt = pair(offset);
     }
-    let areas = (offset::RESERVED..ALIGN).step_by(offset::PAIR);
+    let areas = (offset::RESERVED..ALIGN)
+        .step_by(offset::PAIR)
+        .take(module.max_reserved_per_tdmr.into());
     for (area, offset) in tdmr.reserved.iter_mut().zip(areas) {
         *area = pair(offset);
     }
@@ -186,7 +188,7 @@ fn check_pamts<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Com
         let Some(pamt) = tdmr.pamt.get(id as usize) else {
             continue;
         };
-        let needed = (tdmr.range.size >> level.shift()).wrapping_mul(PAMT_ENTRY_SIZE);
+        let needed = (tdmr.range.size >> level.shift()).wrapping_mul(cx.p.config().module.pamt_entry_size(level));
         if !is_sound(cx, pamt, Level::K4) || pamt.size < needed {
             return Err(at(Status::INVALID_PAMT, [index, id, 0]));
         }

@@ -5,6 +5,7 @@
 use crate::{
     abi::{
         Args,
+        Level,
         Operand,
         Status, //
     },
@@ -16,13 +17,6 @@ use crate::{
             MAX_CMRS, //
         },
         profile,
-        tdcs,
-        tdmr::{
-            MAX_RESERVED,
-            MAX_TDMRS,
-            PAMT_ENTRY_SIZE, //
-        },
-        tdvps,
         Completion,
         Ctx, //
     }, //
@@ -55,21 +49,22 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     }
 
     let config = cx.p.config();
+    let module = &config.module;
     for offset in (0..SIZE).step_by(8) {
         cx.p.store(info + offset, 0);
     }
     let fields = [
         // Vendor, minor and major version; SYS.RD is there.
         (Field::new(4, 32), 0x8086),
-        (Field::new(14, 16), 5),
-        (Field::new(16, 16), 1),
+        (Field::new(14, 16), module.version.minor.into()),
+        (Field::new(16, 16), module.version.major.into()),
         (Field::new(18, 8), 1),
-        (Field::new(32, 16), MAX_TDMRS as u64),
-        (Field::new(34, 16), MAX_RESERVED as u64),
-        (Field::new(36, 16), PAMT_ENTRY_SIZE),
-        (Field::new(48, 16), tdcs::BASE_PAGES * 4096),
-        (Field::new(52, 16), tdvps::BASE_PAGES * 4096),
-        (Field::new(64, 64), config.profile.attributes_fixed0()),
+        (Field::new(32, 16), module.max_tdmrs.into()),
+        (Field::new(34, 16), module.max_reserved_per_tdmr.into()),
+        (Field::new(36, 16), module.pamt_entry_size(Level::K4)),
+        (Field::new(48, 16), u64::from(module.tdcs_pages) * 4096),
+        (Field::new(52, 16), u64::from(module.tdvps_pages) * 4096),
+        (Field::new(64, 64), module.attributes_fixed0()),
         (Field::new(80, 64), cx.xfam_fixed0()),
         (Field::new(88, 64), profile::XFAM_FIXED1),
         (Field::new(128, 32), CONFIGS.len() as u64),

@@ -17,10 +17,7 @@ use crate::{
             Platform,
             Range, //
         },
-        tdmr::{
-            Tdmr,
-            PAMT_ENTRY_SIZE, //
-        },
+        tdmr::Tdmr,
         Completion,
         Ctx, //
     }, //
@@ -28,9 +25,6 @@ use crate::{
 
 /// How much of a TDMR one call initialises.
 const STEP: u64 = 1024 * Level::K4.size();
-
-/// Entries in a page of PAMT.
-const ENTRIES_PER_PAGE: usize = (Level::K4.size() / PAMT_ENTRY_SIZE) as usize;
 
 /// Initialises the PAMT of the next part of a TDMR.
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
@@ -72,9 +66,10 @@ fn initialize<P: Platform>(cx: &Ctx<'_, P>, tdmr: &Tdmr, start: u64) {
     }
     pages(Level::M2).for_each(|pa| entry(Level::M2, pa).initialize(PageType::Nda));
     // Of the smallest size there are whole pages of entries, and NDA without lock and owner is 0.
-    pages(Level::K4).step_by(ENTRIES_PER_PAGE).for_each(|pa| {
-        cx.p.fill_page(tdmr.pamt_entry(Level::K4, pa), 0);
-    });
+    let entries = tdmr.pamt_entry(Level::K4, step.base)..tdmr.pamt_entry(Level::K4, step.end());
+    entries
+        .step_by(Level::K4.size() as usize)
+        .for_each(|pa| cx.p.fill_page(pa, 0));
     for area in tdmr.reserved().filter(|area| area.overlaps(&step)) {
         (area.base.max(step.base)..area.end().min(step.end()))
             .step_by(Level::K4.size() as usize)

@@ -58,7 +58,8 @@ pub fn map<'a, P: Platform>(
     owner: u64,
     l2_vms: u64,
 ) -> Completion {
-    let pages = tdvps::BASE_PAGES + tdvps::PAGES_PER_L2_VM * l2_vms.min(3);
+    let base = u64::from(cx.p.config().module.tdvps_pages);
+    let pages = base + tdvps::PAGES_PER_L2_VM * l2_vms.min(3);
     tdvps.map(cx, owner, pages)
 }
 
