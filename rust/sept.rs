@@ -21,6 +21,7 @@ use crate::{
         Gpa,
         GpaWord,
         Hkid,
+        KeyedPfn,
         Level,
         Pfn,
         Status, //
@@ -29,6 +30,7 @@ use crate::{
         self,
         Seamcall, //
     },
+    tdh, //
 };
 use core::fmt;
 
@@ -91,6 +93,10 @@ pub trait Machine: Seamcall {
     /// Makes memory that came back from the TDX module fit for use by the host, where the CPU needs
     /// more for that than the TDX module does.
     fn reset(&self, first: Pfn, level: Level);
+
+    /// Returns whether the TDX module wants the host to write back and invalidate the cache lines of
+    /// memory before it takes it (TDX_FEATURES0.CLFLUSH_BEFORE_ALLOC).
+    fn clflush_before_alloc(&self) -> bool;
 
     /// Writes back and invalidates all caches of all CPUs. Returns how many CPUs were interrupted.
     fn flush_caches(&self) -> u64;
@@ -304,14 +310,32 @@ impl Stop {
     }
 }
 
-/// Checks memory that is about to be given to the TDX module.
+/// Checks memory that is about to be given to the TDX module, and writes its cache lines back if the
+/// module wants so. Returns how many calls that took.
 #[inline]
-fn check_memory<M: Machine>(machine: &M, first: Pfn, pages: u64, level: Level) -> Result {
+fn prepare<M: Machine>(machine: &M, first: Pfn, pages: u64, level: Level) -> Result<u64> {
     if !first.is_aligned_to(level) {
         return Err(Stop::before(Why::Invalid));
     }
     if !machine.convertible(first, pages) {
         return Err(Stop::before(Why::NotConvertible));
     }
-    Ok(())
+    if !machine.clflush_before_alloc() {
+        return Ok(0);
+    }
+    flush(machine, first, pages)
+}
+
+/// Writes back and invalidates what caches have of memory of the host.
+///
+/// The TDX module does it: memory that it is given need not be in the direct map.
+#[cold]
+fn flush<M: Machine>(machine: &M, first: Pfn, pages: u64) -> Result<u64> {
+    let hosts = KeyedPfn::new(first, Hkid::HOST, machine.keyid_shift());
+    let hosts = hosts.ok_or(Stop::before(Why::Invalid))?;
+    for n in 0..pages {
+        tdh::phymem::page_wbinvd(machine, hosts.page(n))
+            .map_err(|error| Stop::refused(0, error))?;
+    }
+    Ok(pages)
 }

@@ -11,7 +11,10 @@
 //! - [`seamcall`]: the call itself, and when it is repeated;
 //! - [`abi`]: the numbers and layouts of the TDX module's ABI.
 
-use crate::abi::metadata::Features0;
+use crate::{
+    abi::metadata::Features0,
+    seamcall::kernel::TdxCore, //
+};
 use kernel::{
     bindings,
     prelude::*, //
@@ -61,14 +64,11 @@ impl kernel::Module for TdxSept {
         let (features, version) = unsafe { ((*info).features, (*info).version) };
 
         // KVM's own code flushes the cache lines of each page that it gives away, whether the TDX
-        // module asks for it or not, and needs the page in the direct map for that. No module is
-        // known to ask, and this one does not flush.
-        if Features0::from_raw(features.tdx_features0)
-            .clflush_before_alloc()
-            .into_bool()
-        {
-            pr_err!("the TDX module wants cache lines flushed before it takes a page\n");
-            return Err(EOPNOTSUPP);
+        // module asks for it or not, and needs the page in the direct map for that.
+        let features = Features0::from_raw(features.tdx_features0);
+        TdxCore::learn(features);
+        if features.clflush_before_alloc().into_bool() {
+            pr_info!("flushes cache lines before the TDX module takes a page\n");
         }
 
         let registration = kvm::Registration::new().inspect_err(|_| {

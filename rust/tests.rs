@@ -70,6 +70,10 @@ impl Machine for Kernel {
         TdxCore.reset(first, level)
     }
 
+    fn clflush_before_alloc(&self) -> bool {
+        TdxCore.clflush_before_alloc()
+    }
+
     fn flush_caches(&self) -> u64 {
         TdxCore.flush_caches()
     }

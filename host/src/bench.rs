@@ -4,6 +4,7 @@
 
 use crate::{
     abi::{
+        metadata::Features0,
         Args,
         Hkid,
         HostPa,
@@ -23,7 +24,7 @@ use crate::{
     },
     sept::Machine,
     sim::model::{
-        platform::Profile,
+        profile::Shape,
         Exit,
         Module,
         Regs, //
@@ -94,8 +95,15 @@ impl ModelBench {
 
     /// A machine with `gib` GiB of memory for TDs.
     pub fn with_memory(gib: u64) -> Self {
+        Self::with_module(Shape::default(), gib)
+    }
+
+    /// The same with a TDX module of that shape.
+    pub fn with_module(shape: Shape, gib: u64) -> Self {
+        let mut config = layout::config(shape.profile, gib);
+        config.module = shape;
         let bench = Self {
-            computer: Computer::new(layout::config(Profile::Current, gib), layout::RAM_SIZE),
+            computer: Computer::new(config, layout::RAM_SIZE),
             pages: gib * PAGES_PER_GIB,
             counts: Default::default(),
             module: Module::new(),
@@ -104,15 +112,19 @@ impl ModelBench {
             keyids_in_use: RefCell::default(),
         };
         // Base and size of the TDMR, then of its PAMT for 1 GiB, 2 MiB and 4 KiB pages.
+        let pamt_size = |level: Level| {
+            let size = (gib * GIB >> level.shift()) * shape.pamt_entry_size(level);
+            size.next_multiple_of(Level::K4.size())
+        };
         let info = [
             layout::TDMR_BASE,
             gib * GIB,
             0x8000_0000,
-            0x1000,
-            0x8000_1000,
-            gib * 0x2000,
+            pamt_size(Level::G1),
+            0x8010_0000,
+            pamt_size(Level::M2),
             0x8040_0000,
-            gib * 0x40_0000,
+            pamt_size(Level::K4),
         ];
         bench.write_words(TDMR_INFO, &info);
         bench.write_words(TDMR_ARRAY, &[TDMR_INFO]);
@@ -219,6 +231,11 @@ impl Machine for ModelBench {
     }
 
     fn reset(&self, _first: Pfn, _level: Level) {}
+
+    fn clflush_before_alloc(&self) -> bool {
+        let module = &self.computer.config.module;
+        module.has(Features0::CLFLUSH_BEFORE_ALLOC_MASK)
+    }
 
     fn flush_caches(&self) -> u64 {
         LPS.into()

@@ -242,6 +242,9 @@ impl GpaWord {
 pub struct Hkid(u16);
 
 impl Hkid {
+    /// The KeyID of memory that has none: the host's own, and all that is shared with it.
+    pub const HOST: Self = Self(0);
+
     /// Creates a KeyID.
     #[inline]
     pub const fn new(hkid: u16) -> Self {

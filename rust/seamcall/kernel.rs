@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     abi::{
+        metadata::Features0,
         Args,
         Level,
         Pfn,
@@ -22,11 +23,25 @@ use core::mem::offset_of;
 use kernel::{
     bindings,
     num::casts::arch::u64_as_usize,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
 };
 
 /// The machine that the kernel runs on.
 pub struct TdxCore;
+
+/// Whether the TDX module has the feature of that name.
+static CLFLUSH_BEFORE_ALLOC: Atomic<bool> = Atomic::new(false);
+
+impl TdxCore {
+    /// Takes note of what the TDX module says of itself, before any operation on an S-EPT.
+    pub fn learn(features: Features0) {
+        CLFLUSH_BEFORE_ALLOC.store(features.clflush_before_alloc().into_bool(), Relaxed);
+    }
+}
 
 // `Args` is passed on as a `struct tdx_module_args`.
 static_assert!(size_of::<Args>() == size_of::<bindings::tdx_module_args>());
@@ -56,6 +71,11 @@ impl Machine for TdxCore {
     fn keyid_shift(&self) -> u32 {
         // SAFETY: The field does not change once modules can be loaded.
         u32::from(unsafe { bindings::boot_cpu_data.x86_phys_bits })
+    }
+
+    #[inline]
+    fn clflush_before_alloc(&self) -> bool {
+        CLFLUSH_BEFORE_ALLOC.load(Relaxed)
     }
 
     fn flush_caches(&self) -> u64 {

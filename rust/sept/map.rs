@@ -3,7 +3,7 @@
 //! Mapping pages.
 
 use super::{
-    check_memory,
+    prepare,
     Machine,
     Range,
     Result,
@@ -41,7 +41,7 @@ pub unsafe fn add<M: Machine>(
     if range.level() != Level::K4 {
         return Err(Stop::before(Why::Invalid));
     }
-    check_memory(machine, first, range.pages(), Level::K4)?;
+    prepare(machine, first, range.pages(), Level::K4)?;
     for n in 0..range.nr() {
         let (Some(page), Some(source)) = (range.memory(first, n), range.memory(source, n)) else {
             return Err(Stop {
@@ -72,7 +72,7 @@ pub unsafe fn aug<M: Machine>(machine: &M, td: &Td, range: &Range, first: Pfn) -
     if range.level() > Level::M2 {
         return Err(Stop::before(Why::Invalid));
     }
-    check_memory(machine, first, range.pages(), range.level())?;
+    prepare(machine, first, range.pages(), range.level())?;
     for n in 0..range.nr() {
         let Some(page) = range.memory(first, n) else {
             return Err(Stop {

@@ -3,7 +3,7 @@
 //! Mapping whole ranges, with the largest pages and the fewest calls.
 
 use super::{
-    check_memory,
+    prepare,
     Conflict,
     Cost,
     Host,
@@ -57,7 +57,8 @@ pub unsafe fn map<M: Machine, H: Host>(
 ) -> Result<Cost, Partial> {
     let mut mapper = Mapper::new(machine, td, host);
     let mut done = 0;
-    let result = check(machine, gpa, memory).and_then(|()| {
+    let result = check(machine, gpa, memory).and_then(|flushes| {
+        mapper.cost.cache_calls = flushes;
         memory.iter().try_for_each(|piece| {
             // SAFETY: The caller gives memory and tables.
             unsafe { mapper.piece(gpa, piece, largest, &mut done) }
@@ -142,14 +143,17 @@ pub unsafe fn link_tables<M: Machine, H: Host>(
     mapper.cost.of(0, result)
 }
 
-/// Checks everything that can be checked beforehand.
-fn check<M: Machine>(machine: &M, gpa: Gpa, memory: &[Memory]) -> Result<(), Why> {
+/// Checks everything that can be checked beforehand, and makes the memory ready to be given. Returns
+/// how many calls on caches that took.
+fn check<M: Machine>(machine: &M, gpa: Gpa, memory: &[Memory]) -> Result<u64, Why> {
+    let mut calls = 0u64;
     let mut room = gpa.room_above() >> Level::K4.shift();
     for piece in memory {
         room = room.checked_sub(piece.pages).ok_or(Why::Invalid)?;
-        check_memory(machine, piece.first, piece.pages, Level::K4).map_err(|stop| stop.why)?;
+        let prepared = prepare(machine, piece.first, piece.pages, Level::K4);
+        calls = calls.wrapping_add(prepared.map_err(|stop| stop.why)?);
     }
-    Ok(())
+    Ok(calls)
 }
 
 struct Mapper<'a, M, H> {
@@ -282,6 +286,7 @@ impl<'a, M: Machine, H: Host> Mapper<'a, M, H> {
     unsafe fn link(&mut self, gpa: Gpa, level: Level) -> Result<(), Why> {
         let table = self.host.take_page().ok_or(Why::NoMemory)?;
         self.cost.sept_calls += 1;
+        self.cost.cache_calls += u64::from(self.machine.clflush_before_alloc());
         // SAFETY: The caller gives the table.
         unsafe { super::link(self.machine, self.td, gpa, level, table) }.map_err(|stop| {
             self.host.return_page(table);

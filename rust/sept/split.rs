@@ -4,7 +4,7 @@
 
 use super::{
     back,
-    check_memory,
+    prepare,
     Machine,
     Result,
     Stop,
@@ -50,7 +50,7 @@ pub unsafe fn split<M: Machine>(
     table: Pfn,
 ) -> Result {
     let at = large(gpa, level)?;
-    check_memory(machine, table, 1, Level::K4)?;
+    prepare(machine, table, 1, Level::K4)?;
     // SAFETY: `table` is the caller's to give.
     unsafe { tdh::mem::page_demote(machine, td.tdr, at, table) }
         .map_err(|error| Stop::refused(0, error))

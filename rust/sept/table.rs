@@ -4,7 +4,7 @@
 
 use super::{
     back,
-    check_memory,
+    prepare,
     Machine,
     Result,
     Stop,
@@ -43,7 +43,7 @@ fn parent(gpa: Gpa, level: Level) -> Result<GpaWord> {
 #[inline]
 pub unsafe fn link<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level, table: Pfn) -> Result {
     let at = parent(gpa, level)?;
-    check_memory(machine, table, 1, Level::K4)?;
+    prepare(machine, table, 1, Level::K4)?;
     // SAFETY: `table` is the caller's to give.
     unsafe { tdh::mem::sept_add(machine, td.tdr, at, table) }
         .map_err(|error| Stop::refused(0, error))

@@ -130,6 +130,10 @@ impl Machine for Disturbed<'_> {
         self.bench.reset(first, level);
     }
 
+    fn clflush_before_alloc(&self) -> bool {
+        self.bench.clflush_before_alloc()
+    }
+
     fn flush_caches(&self) -> u64 {
         self.bench.flush_caches()
     }

@@ -7,6 +7,7 @@ mod large;
 mod layouts;
 mod leaves;
 mod random;
+mod shapes;
 mod states;
 mod whole;
 
