@@ -53,6 +53,14 @@ tools_suite()
 	count tools tap "$LOGS/update.log"
 }
 
+# shape_suite NAME PARAMETER...: with another TDX module.
+shape_suite()
+{
+	local name=shape-$1
+	try_step "QEMU: another TDX module: $1" "$name" vng_run "$name" "$TOOLS/guest/shape $1" "${@:2}"
+	count "$name" tap "$BUILD/$name/report"
+}
+
 # With KUnit on, its tests run whenever the module is loaded, and other tests would see what they do.
 qemu_suite()
 {
@@ -62,6 +70,13 @@ qemu_suite()
 	count kunit tap "$BUILD/kunit/console"
 	try_step "QEMU: a machine without TDX" no-tdx vng_run no-tdx "$TOOLS/guest/no-tdx" "${WRONG_PLATFORMS[@]/#/tdx_sim_platform=}"
 	count no-tdx tap "$BUILD/no-tdx/report"
+
+	shape_suite other tdx_sim_platform=48,16 kunit.enable=1 kunit.autorun=1 kunit.filter_glob=tdx_sept tdx_sim.version=2.1.7 \
+		tdx_sim.features=+clflush_before_alloc,-arch_capabilities_config tdx_sim.max_tdmrs=1 tdx_sim.max_reserved_per_tdmr=8 \
+		tdx_sim.pamt_entry_size=32,64,128 tdx_sim.tdcs_pages=8 tdx_sim.tdvps_pages=9
+	shape_suite 1.5.01 "$SIM_PLATFORM" tdx_sim.profile=1.5.01
+	shape_suite no-rbp "$SIM_PLATFORM" tdx_sim.features=-no_rbp_mod
+	shape_suite bad "$SIM_PLATFORM" tdx_sim.max_tdmrs=65
 }
 
 kvm_suite()
