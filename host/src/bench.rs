@@ -25,6 +25,8 @@ use crate::{
     sept::Machine,
     sim::model::{
         profile::Shape,
+        sept::find::find,
+        Ctx,
         Exit,
         Module,
         Regs, //
@@ -75,6 +77,8 @@ pub struct ModelBench {
     pages: u64,
     /// Calls by leaf.
     counts: RefCell<BTreeMap<Leaf, u64>>,
+    /// The last two calls, the later one last.
+    last: Cell<[Option<(Leaf, Status)>; 2]>,
     /// The logical processor that calls are made on.
     lp: Cell<u32>,
     pages_in_use: RefCell<BTreeSet<Pfn>>,
@@ -106,6 +110,7 @@ impl ModelBench {
             computer: Computer::new(config, layout::RAM_SIZE),
             pages: gib * PAGES_PER_GIB,
             counts: Default::default(),
+            last: Default::default(),
             module: Module::new(),
             lp: Cell::new(0),
             pages_in_use: RefCell::default(),
@@ -160,6 +165,21 @@ impl ModelBench {
         Pfn::new(FIRST + SMALL_PAGES).unwrap()
     }
 
+    /// The first page that is handed out.
+    pub(crate) fn first_page(&self) -> Pfn {
+        Pfn::new(FIRST).unwrap()
+    }
+
+    /// Where a page is in the secure EPT of a TD.
+    pub(crate) fn place(&self, tdr: Pfn, page: Pfn) -> Option<(u64, Level)> {
+        let cx = Ctx {
+            module: &self.module,
+            p: &self.computer.cpu(0, 0),
+            version: 0,
+        };
+        find(&cx, tdr.pa(), page.pa())
+    }
+
     /// Page `n` of the memory that begins at the second GiB, where nothing is handed out.
     pub fn gib_page(&self, n: u64) -> Pfn {
         Pfn::new(FIRST + PAGES_PER_GIB + n).unwrap()
@@ -168,6 +188,11 @@ impl ModelBench {
     /// Calls of a leaf so far.
     pub fn count(&self, leaf: Leaf) -> u64 {
         self.counts.borrow().get(&leaf).copied().unwrap_or(0)
+    }
+
+    /// The last two calls, the later one last.
+    pub(crate) fn last_calls(&self) -> [Option<(Leaf, Status)>; 2] {
+        self.last.get()
     }
 
     /// All calls of leaves on the S-EPT so far.
@@ -200,13 +225,17 @@ impl Seamcall for ModelBench {
             *self.counts.borrow_mut().entry(leaf).or_default() += 1;
         }
         let cpu = self.computer.cpu(self.lp.get(), 0);
-        match cpu.seamcall(&self.module, &mut regs) {
+        let status = match cpu.seamcall(&self.module, &mut regs) {
             Exit::Completed => {
                 *args = regs.args;
                 Status::from_raw(regs.rax)
             }
             Exit::VmFailInvalid => Status::VMFAILINVALID,
-        }
+        };
+        let [_, before] = self.last.get();
+        let call = rax.known_leaf().map(|leaf| (leaf, status));
+        self.last.set([before, call]);
+        status
     }
 }
 

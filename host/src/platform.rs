@@ -9,6 +9,7 @@
 //! address takes the model there.
 
 use crate::{
+    abi::Level,
     cpuid,
     random::Random,
     sim::model::{
@@ -23,13 +24,17 @@ use crate::{
         Regs, //
     },
 };
-use std::sync::{
-    atomic::{
-        AtomicBool,
-        AtomicU64,
-        Ordering, //
-    },
-    OnceLock, //
+use std::{
+    collections::BTreeSet,
+    sync::{
+        atomic::{
+            AtomicBool,
+            AtomicU64,
+            Ordering, //
+        },
+        Mutex,
+        OnceLock, //
+    }, //
 };
 
 const PAGE_SIZE: u64 = 4096;
@@ -182,6 +187,8 @@ pub struct Machine {
     pub interrupt: AtomicBool,
     /// RDRAND and RDSEED give nothing.
     pub no_entropy: AtomicBool,
+    /// If this is asked for: the pages, by address, that the module has taken from the host.
+    pub closed: Option<Mutex<BTreeSet<u64>>>,
     /// What PCONFIG answers: 0 is success, else its error code.
     pub pconfig: AtomicU64,
     /// A word that another processor writes whenever somebody is about to exchange it, and what it
@@ -210,6 +217,7 @@ impl Machine {
             random: AtomicU64::new(0),
             interrupt: AtomicBool::new(false),
             no_entropy: AtomicBool::new(false),
+            closed: None,
             pconfig: AtomicU64::new(0),
             meddler: OnceLock::new(),
             cpuid: None,
@@ -380,6 +388,21 @@ impl Platform for Cpu<'_> {
             0 => Ok(()),
             PCONFIG_DEVICE_BUSY => Err(KeyError::Busy),
             _ => Err(KeyError::Entropy),
+        }
+    }
+
+    fn set_host_access(&self, pa: u64, level: Level, allowed: bool) {
+        let Some(closed) = &self.machine.closed else {
+            return;
+        };
+        let mut closed = closed.lock().expect("no panic in here");
+        for page in (pa..pa + level.size()).step_by(PAGE_SIZE as usize) {
+            let changed = if allowed {
+                closed.remove(&page)
+            } else {
+                closed.insert(page)
+            };
+            assert!(changed, "page {page:#x} changes hands twice");
         }
     }
 

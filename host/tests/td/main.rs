@@ -3,6 +3,7 @@
 //! TDs on the model: the scenarios that KUnit runs in the kernel, and operations that are disturbed.
 
 mod disturbed;
+mod host_access;
 mod large;
 mod layouts;
 mod leaves;

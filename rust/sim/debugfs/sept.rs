@@ -5,6 +5,7 @@
 use super::{
     super::model::{
         pamt as model_pamt,
+        td::complete_tdcs,
         tdcs, //
     },
     look,
@@ -47,7 +48,7 @@ struct Walk<'a, 'b> {
 pub(super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     tds::for_each(|td| {
         let root = look(|cx| {
-            let tdcs = tds::tdcs(cx, td)?;
+            let tdcs = complete_tdcs(cx, td)?;
             // The EPT pointer holds the number of levels less 1.
             let level = (tdcs.get(tdcs::fields::EPTP) >> 3) & 7;
             Some((

@@ -3,19 +3,11 @@
 //! The TDs that there are, found by their roots in the PAMT.
 
 use super::{
-    super::{
-        model::{
-            field::Field,
-            pamt as model_pamt,
-            platform::Platform,
-            tdcs::{
-                self,
-                Tdcs, //
-            },
-            tdr,
-            Ctx, //
-        },
-        platform::Machine,
+    super::model::{
+        field::Field,
+        td::complete_tdcs,
+        tdcs,
+        tdr, //
     },
     look,
     pamt, //
@@ -42,17 +34,6 @@ pub(super) fn for_each(mut f: impl FnMut(u64) -> fmt::Result) -> fmt::Result {
     })
 }
 
-/// Returns the TDCS of the TD with its root at `tdr`, if all its pages are there: they are reclaimed one by
-/// one when the TD is torn down.
-pub(super) fn tdcs<'a>(cx: &Ctx<'a, Machine<'a>>, tdr: u64) -> Option<Tdcs<'a, Machine<'a>>> {
-    let tdcs = Tdcs::new(cx.p, tdr);
-    let pages = tdr::fields::NUM_TDCX.load(cx.p, tdr);
-    let base = u32::from(cx.p.config().module.tdcs_pages);
-    let complete = pages >= u64::from(base)
-        && (0..base).all(|i| model_pamt::is_owned(cx, tdcs.page(i), PageType::Tdcx, tdr));
-    complete.then_some(tdcs)
-}
-
 struct Control {
     op_state: u64,
     vcpus: u64,
@@ -70,7 +51,7 @@ pub(super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 field(tdr::fields::CHLDCNT),
                 field(tdr::fields::FATAL),
             ];
-            let control = tdcs(cx, td).map(|tdcs| {
+            let control = complete_tdcs(cx, td).map(|tdcs| {
                 let mut mrtd = [0; MR_WORDS];
                 for (i, word) in (0..).zip(&mut mrtd) {
                     *word = tdcs.get(tdcs::fields::MRTD.element(i));

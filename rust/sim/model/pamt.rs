@@ -162,6 +162,8 @@ pub struct Page<'a, P: Platform> {
     target: PageGuard<'a, P>,
     _m2: Option<PageGuard<'a, P>>,
     _g1: Option<PageGuard<'a, P>>,
+    /// Where the page begins.
+    pa: u64,
     level: Level,
 }
 
@@ -174,6 +176,22 @@ impl<'a, P: Platform> Page<'a, P> {
             p: word.platform(),
             pa: word.pa(),
         }
+    }
+
+    /// Gives a page of the host to `owner`, the physical address of a TDR (0 for a TDR itself).
+    #[inline]
+    pub fn give(&self, page_type: PageType, owner: u64) {
+        let entry = self.entry();
+        entry.set(page_type, owner);
+        entry.p.set_host_access(self.pa, self.level, false);
+    }
+
+    /// Gives the page back to the host.
+    #[inline]
+    pub fn give_back(&self) {
+        let entry = self.entry();
+        entry.p.set_host_access(self.pa, self.level, true);
+        entry.set_type(PageType::Nda);
     }
 
     /// The number of the page type that the page had when it was locked.
@@ -248,6 +266,7 @@ pub fn walk<'a, P: Platform>(
             target: g1,
             _m2: None,
             _g1: None,
+            pa: pa & !(Level::G1.size() - 1),
             level: Level::G1,
         });
     }
@@ -261,6 +280,7 @@ pub fn walk<'a, P: Platform>(
             target: m2,
             _m2: None,
             _g1: Some(g1),
+            pa: pa & !(Level::M2.size() - 1),
             level: Level::M2,
         });
     }
@@ -269,6 +289,7 @@ pub fn walk<'a, P: Platform>(
         target: entry(Level::K4).lock().acquire(mode).ok_or(busy)?,
         _m2: Some(m2),
         _g1: Some(g1),
+        pa: pa & !(Level::K4.size() - 1),
         level: Level::K4,
     })
 }
@@ -290,6 +311,7 @@ pub fn lock_implicit<'a, P: Platform>(
         target: entry.lock().acquire(mode).ok_or(busy)?,
         _m2: None,
         _g1: None,
+        pa,
         level,
     })
 }

@@ -8,6 +8,7 @@
 //! kernel and in host tests.
 
 use super::profile::Shape;
+use crate::abi::Level;
 
 /// The machine under the simulated TDX module.
 ///
@@ -51,6 +52,11 @@ pub trait Platform {
 
     /// Configures a new key for `hkid` on this package (PCONFIG).
     fn config_key(&self, hkid: u16) -> Result<(), KeyError>;
+
+    /// Takes the page of `level` at `pa` from the host or, with `allowed`, gives it back: called when
+    /// the page comes into TDX hands and when it leaves them. On hardware the page's KeyID keeps the
+    /// host out.
+    fn set_host_access(&self, _pa: u64, _level: Level, _allowed: bool) {}
 
     /// The facts of the platform, which do not change while the module lives.
     fn config(&self) -> &Config;

@@ -2,6 +2,7 @@
 
 //! The secure EPT of a TD: its table pages, the walk through them, and the locks of entries.
 
+pub mod find;
 pub mod permission;
 pub mod tracking;
 

@@ -185,6 +185,16 @@ pub fn tdcs<'a, P: Platform>(
     Ok(Some(tdcs))
 }
 
+/// The TDCS of the TD with its root page at `tdr`, if all its pages are there, for those who only look:
+/// they are reclaimed one by one when the TD is torn down. Takes no lock.
+pub fn complete_tdcs<'a, P: Platform>(cx: &Ctx<'a, P>, tdr: u64) -> Option<Tdcs<'a, P>> {
+    let tdcs = Tdcs::new(cx.p, tdr);
+    let base = u32::from(cx.p.config().module.tdcs_pages);
+    let complete = tdr::fields::NUM_TDCX.load(cx.p, tdr) >= u64::from(base)
+        && (0..base).all(|i| pamt::is_owned(cx, tdcs.page(i), PageType::Tdcx, tdr));
+    complete.then_some(tdcs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

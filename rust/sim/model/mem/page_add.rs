@@ -55,7 +55,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let (page, pfn) = free_page(cx, args.r8, level)?;
 
     cx.p.copy_page(pfn.pa(), source);
-    page.entry().set(PageType::Reg, tdr);
+    page.give(PageType::Reg, tdr);
     page.entry().set_bepoch(0);
     slot.store(Entry::new(State::Mapped, pfn));
     mrtd::add_page(cx.p, &td.tdcs, gpa);

@@ -34,7 +34,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     target.check_state(args, Leaf::MemPageAug)?;
     let (page, pfn) = free_page(cx, args.r8, target.level())?;
 
-    page.entry().set(PageType::Reg, target.td.tdr.pa());
+    page.give(PageType::Reg, target.td.tdr.pa());
     page.entry().set_bepoch(0);
     target.set(Entry::new(State::Pending, pfn));
     target.td.tdr.add_children(target.level().pages());

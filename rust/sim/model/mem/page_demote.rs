@@ -77,7 +77,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         Slot::nth(cx.p, table.pa(), index, level).store(Entry::new(unblocked(state), pfn));
     }
     large.entry().set_type(PageType::Nda);
-    table_page.entry().set(PageType::Ept, tdr);
+    table_page.give(PageType::Ept, tdr);
     target.set(Entry::new(State::NlMapped, table));
     target.td.tdr.add_children(1);
     for page in [&mut args.r9, &mut args.r10, &mut args.r11] {

@@ -70,7 +70,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     }
     large.entry().set(PageType::Reg, target.td.tdr.pa());
     target.set(Entry::new(state, pfn));
-    table_page.entry().set_type(PageType::Nda);
+    table_page.give_back();
     target.td.tdr.remove_children(1);
     args.rcx = table;
     Ok(())

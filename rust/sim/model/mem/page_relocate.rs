@@ -43,10 +43,10 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     if !state.is_pending() {
         cx.p.copy_page(pfn.pa(), old);
     }
-    page.entry().set(PageType::Reg, target.td.tdr.pa());
+    page.give(PageType::Reg, target.td.tdr.pa());
     page.entry().set_bepoch(0);
     target.set(Entry::new(unblocked(state), pfn));
-    old_page.entry().set_type(PageType::Nda);
+    old_page.give_back();
     args.rcx = old;
     Ok(())
 }

@@ -18,8 +18,7 @@ use crate::abi::{
     sept::Entry,
     Args,
     Leaf,
-    Level,
-    PageType, //
+    Level, //
 };
 
 /// RCX: GPA and level. RDX: TDR. Returns the page in RCX.
@@ -33,7 +32,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
 
     args.rcx = target.page();
     target.set(Entry::FREE);
-    page.entry().set_type(PageType::Nda);
+    page.give_back();
     target.td.tdr.remove_children(target.level().pages());
     Ok(())
 }

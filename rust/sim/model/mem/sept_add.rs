@@ -58,7 +58,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
 
     if let Some((page, pfn)) = page {
         cx.p.fill_page(pfn.pa(), Entry::FREE.into_raw());
-        page.entry().set(PageType::Ept, target.td.tdr.pa());
+        page.give(PageType::Ept, target.td.tdr.pa());
         page.entry().set_bepoch(0);
         target.set(Entry::new(State::NlMapped, pfn));
         target.td.tdr.add_children(1);

@@ -26,7 +26,6 @@ use crate::abi::{
     Args,
     Leaf,
     Level,
-    PageType,
     Status, //
 };
 
@@ -51,7 +50,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     }
 
     target.set(Entry::FREE);
-    page.entry().set_type(PageType::Nda);
+    page.give_back();
     target.td.tdr.remove_children(1);
     args.rcx = table;
     Ok(())

@@ -64,6 +64,6 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     tdr.set(tdr::fields::TDCX_PA.element(index as u32), keyed);
     tdr.set(tdr::fields::NUM_TDCX, index + 1);
     tdr.add_children(1);
-    page.entry().set(PageType::Tdcx, tdr.pa());
+    page.give(PageType::Tdcx, tdr.pa());
     Ok(())
 }

@@ -55,6 +55,6 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     fields::SEAMDB_INDEX.store(cx.p, pa, SEAMDB_INDEX);
     fields::HANDOFF_VERSION.store(cx.p, pa, u64::from(HANDOFF_VERSION));
     kot.set(hkid, KeyIdState::Assigned);
-    page.entry().set(PageType::Tdr, 0);
+    page.give(PageType::Tdr, 0);
     Ok(())
 }

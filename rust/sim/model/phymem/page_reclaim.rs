@@ -54,6 +54,6 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         }
         tdr.remove_children(page.level().pages());
     }
-    page.entry().set_type(PageType::Nda);
+    page.give_back();
     Ok(())
 }

@@ -38,7 +38,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
 
     cx.p.fill_page(args.rcx, 0);
     vcpu.tdvps.add_page(args.rcx, vcpu.td.tdr.get(HKID));
-    page.entry().set(PageType::Tdcx, vcpu.td.tdr.pa());
+    page.give(PageType::Tdcx, vcpu.td.tdr.pa());
     vcpu.td.tdr.add_children(1);
     Ok(())
 }

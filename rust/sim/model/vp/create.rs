@@ -33,7 +33,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let tdvps = Tdvps::new(cx.p, args.rcx);
     tdvps.set(fields::ASSOC_LPID, tdvps::NO_LP);
     tdvps.add_page(args.rcx, td.tdr.get(HKID));
-    page.entry().set(PageType::Tdvpr, td.tdr.pa());
+    page.give(PageType::Tdvpr, td.tdr.pa());
     td.tdr.add_children(1);
     Ok(())
 }
