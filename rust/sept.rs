@@ -328,14 +328,19 @@ fn prepare<M: Machine>(machine: &M, first: Pfn, pages: u64, level: Level) -> Res
 
 /// Writes back and invalidates what caches have of memory of the host.
 ///
-/// The TDX module does it: memory that it is given need not be in the direct map.
+/// The TDX module does it: memory that it is given need not be in the direct map. It refuses memory that
+/// is not the host's; why that cannot be given is for the call to say that follows.
 #[cold]
 fn flush<M: Machine>(machine: &M, first: Pfn, pages: u64) -> Result<u64> {
     let hosts = KeyedPfn::new(first, Hkid::HOST, machine.keyid_shift());
     let hosts = hosts.ok_or(Stop::before(Why::Invalid))?;
     for n in 0..pages {
-        tdh::phymem::page_wbinvd(machine, hosts.page(n))
-            .map_err(|error| Stop::refused(0, error))?;
+        match tdh::phymem::page_wbinvd(machine, hosts.page(n)) {
+            Err(error) if !error.status.is(Status::PAGE_METADATA_INCORRECT) => {
+                return Err(Stop::refused(0, error));
+            }
+            _ => (),
+        }
     }
     Ok(pages)
 }
