@@ -118,6 +118,11 @@ impl<T: Machine + ?Sized> Machine for &T {
         (**self).reset(first, level)
     }
 
+    #[inline]
+    fn clflush_before_alloc(&self) -> bool {
+        (**self).clflush_before_alloc()
+    }
+
     fn flush_caches(&self) -> u64 {
         (**self).flush_caches()
     }

@@ -166,12 +166,12 @@ impl ModelBench {
     }
 
     /// The first page that is handed out.
-    pub(crate) fn first_page(&self) -> Pfn {
+    pub fn first_page(&self) -> Pfn {
         Pfn::new(FIRST).unwrap()
     }
 
     /// Where a page is in the secure EPT of a TD.
-    pub(crate) fn place(&self, tdr: Pfn, page: Pfn) -> Option<(u64, Level)> {
+    pub fn place(&self, tdr: Pfn, page: Pfn) -> Option<(u64, Level)> {
         let cx = Ctx {
             module: &self.module,
             p: &self.computer.cpu(0, 0),
@@ -191,7 +191,7 @@ impl ModelBench {
     }
 
     /// The last two calls, the later one last.
-    pub(crate) fn last_calls(&self) -> [Option<(Leaf, Status)>; 2] {
+    pub fn last_calls(&self) -> [Option<(Leaf, Status)>; 2] {
         self.last.get()
     }
 

@@ -90,7 +90,8 @@ pub unsafe fn map_initial<M: Machine, H: Host>(
 ) -> Result<Cost, Partial> {
     let mut mapper = Mapper::new(machine, td, host);
     let mut done = 0;
-    let result = check_initial(machine, range, first, source).and_then(|()| {
+    let result = check_initial(machine, range, first, source).and_then(|flushes| {
+        mapper.cost.cache_calls = flushes;
         range.entries().try_for_each(|at| {
             let (Some(page), Some(source)) = (first.checked_add(done), source.checked_add(done))
             else {
@@ -105,18 +106,19 @@ pub unsafe fn map_initial<M: Machine, H: Host>(
     mapper.cost.of(done, result)
 }
 
-/// Checks everything about initial memory that can be checked beforehand.
+/// Checks everything about initial memory that can be checked beforehand, and makes it ready to be
+/// given. Returns how many calls on caches that took.
 fn check_initial<M: Machine>(
     machine: &M,
     range: &Range,
     first: Pfn,
     source: Pfn,
-) -> Result<(), Why> {
+) -> Result<u64, Why> {
     // A range is not empty.
     if range.level() != Level::K4 || source.checked_add(range.pages().wrapping_sub(1)).is_none() {
         return Err(Why::Invalid);
     }
-    check_memory(machine, first, range.pages(), Level::K4).map_err(|stop| stop.why)
+    prepare(machine, first, range.pages(), Level::K4).map_err(|stop| stop.why)
 }
 
 /// Links the table pages that are missing above the entry of `level` at `gpa`, with pages from `host`.

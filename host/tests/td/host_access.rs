@@ -3,7 +3,6 @@
 //! What is taken from the host and given back: at any time the pages in TDX hands, no more and no less. And the
 //! way back from such a page to its place in the secure EPT.
 
-use crate::bench::ModelBench;
 use std::{
     collections::BTreeSet,
     sync::Mutex, //
@@ -15,6 +14,7 @@ use tdx::{
         PageType,
         Pfn, //
     },
+    bench::ModelBench,
     scenario::{
         with_td,
         TestTd, //
@@ -70,9 +70,7 @@ fn pages_of_a_td_from_its_creation_to_its_end() {
     let bench = bench;
     assert_eq!(check(&bench), 0);
     let outcome = with_td(&bench, |t| {
-        // The TDR and the TDCS.
-        assert_eq!(check(&bench), 7);
-        t.add_vcpu()?;
+        // The TDR, the TDCS, and the TDVPS of a vCPU.
         assert_eq!(check(&bench), 13);
         t.link_tables(gpa(0))?;
         assert_eq!(check(&bench), 16);
@@ -110,9 +108,7 @@ fn a_large_page_split_and_merged() {
     let first = bench.large_page();
     let last = first.checked_add(511).unwrap();
     let outcome = with_td(&bench, |t| {
-        t.add_vcpu()?;
-        t.link_table(gpa(0).align_down(Level::G512), Level::G512)?;
-        t.link_table(gpa(0).align_down(Level::G1), Level::G1)?;
+        t.link_tables_to(gpa(0), Level::M2)?;
         tdh::mr::finalize(&bench, t.td.tdr)?;
         let before = check(&bench);
         // SAFETY: The memory of the bench is nobody else's.
@@ -120,7 +116,7 @@ fn a_large_page_split_and_merged() {
         assert_eq!(check(&bench), before + 512);
         assert_eq!(place(t, last), Some((GPA, Level::M2)));
 
-        let table = t.alloc_table()?;
+        let table = t.alloc_private()?;
         sept::block(&bench, &t.td, &range(Level::M2))?;
         sept::track(&bench, &t.td)?;
         // SAFETY: As above.
@@ -151,8 +147,8 @@ fn a_large_page_split_and_merged() {
 fn a_damaged_tree_is_not_searched_for_ever() {
     let bench = ModelBench::new();
     let outcome = with_td(&bench, |t| {
-        t.link_table(gpa(0).align_down(Level::G512), Level::G512)?;
-        let (parent, table) = (t.alloc_table()?, t.alloc_table()?);
+        t.link_tables_to(gpa(0), Level::G1)?;
+        let (parent, table) = (t.alloc_private()?, t.alloc_private()?);
         for (table, level) in [(parent, Level::G1), (table, Level::M2)] {
             // SAFETY: The memory of the bench is nobody else's.
             unsafe { sept::link(&bench, &t.td, gpa(0).align_down(level), level, table) }?;

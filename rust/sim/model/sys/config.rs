@@ -188,7 +188,8 @@ fn check_pamts<P: Platform>(cx: &Ctx<'_, P>, tdmr: &TdmrInfo, index: u64) -> Com
         let Some(pamt) = tdmr.pamt.get(id as usize) else {
             continue;
         };
-        let needed = (tdmr.range.size >> level.shift()).wrapping_mul(cx.p.config().module.pamt_entry_size(level));
+        let needed = (tdmr.range.size >> level.shift())
+            .wrapping_mul(cx.p.config().module.pamt_entry_size(level));
         if !is_sound(cx, pamt, Level::K4) || pamt.size < needed {
             return Err(at(Status::INVALID_PAMT, [index, id, 0]));
         }
