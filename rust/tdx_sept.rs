@@ -30,6 +30,8 @@ pub mod td;
 pub mod tdh;
 #[cfg(CONFIG_TDX_SEPT_KUNIT_TEST)]
 mod tests;
+mod tracepoint;
+mod tsc;
 
 module! {
     type: TdxSept,

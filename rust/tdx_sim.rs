@@ -7,6 +7,8 @@
 
 pub mod abi;
 pub mod sim;
+mod tracepoint;
+mod tsc;
 
 /// What messages of the crate begin with.
 const __LOG_PREFIX: &[u8] = b"tdx_sim\0";

@@ -36,6 +36,49 @@ TEST_F(tdx, each_step)
 	EXPECT_EQ(0, sim_tds(&td, 1)) TH_LOG("the last close() is to end the TD");
 }
 
+struct vcpus {
+	__u64 tdr_pfn, indices;		/* a bit for each */
+	int nr;
+};
+
+static void note_vcpu(const char *record, void *arg)
+{
+	struct vcpus *vcpus = arg;
+	char state[32];
+
+	sim_text(record, "state", state, sizeof(state));
+	if (sim_number(record, "td") >> 12 != vcpus->tdr_pfn || strcmp(state, "VCPU_READY"))
+		return;
+	vcpus->nr++;
+	vcpus->indices |= 1 << sim_number(record, "index");
+}
+
+/* The simulator shows each vCPU of a TD. */
+TEST_F(tdx, vcpus)
+{
+	struct vcpus vcpus = { };
+	struct test_vm vm;
+	struct sim_td td;
+
+	vm_create(_metadata, &vm);
+	vm_init(_metadata, &vm);
+	vm_add_slot(_metadata, &vm, 0, SZ_2M);
+	ASSERT_EQ(1, sim_tds(&td, 1));
+	vcpus.tdr_pfn = td.tdr_pfn;
+	for (int i = 1; i <= MAX_VCPUS; i++) {
+		vm_add_vcpu(_metadata, &vm);
+		vcpus.nr = 0;
+		ASSERT_EQ(0, sim_for_each("vcpus", note_vcpu, &vcpus));
+		EXPECT_EQ(i, vcpus.nr);
+		EXPECT_EQ((1 << i) - 1, vcpus.indices) TH_LOG("vCPUs are counted from 0");
+	}
+	vm_add_pages(_metadata, &vm, 0, 1, true);
+	vm_close(_metadata, &vm);
+	vcpus.nr = 0;
+	ASSERT_EQ(0, sim_for_each("vcpus", note_vcpu, &vcpus));
+	EXPECT_EQ(0, vcpus.nr);
+}
+
 /* KVM says which backend a VM has, for as long as it has one. */
 TEST_F(tdx, backend_is_named)
 {

@@ -17,9 +17,14 @@ use crate::{
         Rax,
         Status, //
     },
-    sept::Machine, //
+    sept::Machine,
+    tracepoint,
+    tsc, //
 };
-use core::mem::offset_of;
+use core::{
+    arch::asm,
+    mem::offset_of, //
+};
 use kernel::{
     bindings,
     num::casts::arch::u64_as_usize,
@@ -52,12 +57,57 @@ static_assert!(offset_of!(Args, rsi) == offset_of!(bindings::tdx_module_args, rs
 impl Seamcall for TdxCore {
     #[inline]
     unsafe fn call(&self, rax: Rax, args: &mut Args) -> Status {
-        // SAFETY: `args` has the layout of `struct tdx_module_args`. What the call does with pages
-        // is what the caller answers for.
-        let raw =
-            unsafe { bindings::tdx_seamcall(rax.into_raw(), core::ptr::from_mut(args).cast()) };
-        Status::from_raw(raw)
+        if tracepoint::enabled() {
+            // SAFETY: As for this function.
+            return unsafe { call_and_tell(rax, args, here()) };
+        }
+        // SAFETY: As for this function.
+        unsafe { call(rax, args) }
     }
+}
+
+/// # Safety
+///
+/// As for [`Seamcall::call`].
+#[inline(always)]
+unsafe fn call(rax: Rax, args: &mut Args) -> Status {
+    // SAFETY: `args` has the layout of `struct tdx_module_args`. What the call does with pages is what the
+    // caller answers for.
+    let raw = unsafe { bindings::tdx_seamcall(rax.into_raw(), core::ptr::from_mut(args).cast()) };
+    Status::from_raw(raw)
+}
+
+/// An address in the function that this is written in.
+#[inline(always)]
+fn here() -> usize {
+    let here;
+    // SAFETY: The instruction only writes to the register that is named.
+    unsafe { asm!("lea {}, [rip]", out(reg) here, options(nomem, nostack, preserves_flags)) };
+    here
+}
+
+/// Calls, and tells those who listen to the tracepoint.
+///
+/// # Safety
+///
+/// As for [`Seamcall::call`].
+#[cold]
+#[inline(never)]
+unsafe fn call_and_tell(rax: Rax, args: &mut Args, function: usize) -> Status {
+    let before = args.operands();
+    let start = tsc::now();
+    // SAFETY: As for this function.
+    let status = unsafe { call(rax, args) };
+    tracepoint::seamcall(&tracepoint::Call {
+        rax: rax.into_raw(),
+        before: &before,
+        status,
+        after: &args.operands(),
+        cycles: tsc::now().wrapping_sub(start),
+        backend: true,
+        function,
+    });
+    status
 }
 
 impl Machine for TdxCore {

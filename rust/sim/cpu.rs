@@ -10,17 +10,6 @@ use core::arch::{
 /// CR4 bit that allows VMX operation.
 const CR4_VMXE: u64 = 1 << 13;
 
-/// Reads the time-stamp counter, after all earlier loads.
-#[inline]
-pub(super) fn tsc() -> u64 {
-    let (low, high): (u32, u32);
-    // SAFETY: Both instructions only write to the registers that are named.
-    unsafe {
-        asm!("lfence", "rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags))
-    };
-    u64::from(high) << 32 | u64::from(low)
-}
-
 /// Reads CPUID: EAX, EBX, ECX and EDX.
 pub(super) fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
     // SAFETY: All 64-bit CPUs have the instruction, and it only writes to registers.

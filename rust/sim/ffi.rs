@@ -2,6 +2,7 @@
 
 //! The C side of the simulator (`glue.c`), as `glue.h` declares it.
 
+use super::log;
 use kernel::{
     bindings,
     ffi::{
@@ -10,6 +11,8 @@ use kernel::{
         c_ulong,
         c_void, //
     },
+    seq_file::SeqFile,
+    seq_print, //
 };
 
 /// Facts of the machine that the simulator is told once, at init.
@@ -109,6 +112,12 @@ unsafe extern "C" {
     /// Returns the boot parameters. They live for ever, and so do their strings.
     pub(super) safe fn tdx_sim_get_options() -> *const Options;
 
+    /// Returns the value of the parameter `trace`.
+    pub(super) safe fn tdx_sim_get_trace() -> bool;
+
+    /// Creates the file `trace` beside those that are in debugfs already.
+    pub(super) safe fn tdx_sim_create_trace_file();
+
     /// Stores up to `max` ranges of RAM, ascending, and returns how many.
     pub(super) fn tdx_sim_get_ram(ranges: *mut Range, max: u32) -> u32;
 
@@ -133,6 +142,25 @@ extern "C" fn tdx_sim_start() -> c_int {
         Ok(()) => 0,
         Err(e) => e.to_errno(),
     }
+}
+
+/// Called by `glue.c`: number of pieces of the trace.
+#[no_mangle]
+extern "C" fn tdx_sim_trace_pieces() -> u64 {
+    log::trace_pieces()
+}
+
+/// Called by `glue.c`: prints a piece of the trace.
+///
+/// # Safety
+///
+/// `m` must be valid, and used by nothing else.
+#[no_mangle]
+unsafe extern "C" fn tdx_sim_trace_show(m: *mut bindings::seq_file, piece: u64) {
+    // SAFETY: By the requirements of this function.
+    let m = unsafe { SeqFile::from_raw(m) };
+    // The kernel has a `Display` of its own, which the standard one is not.
+    seq_print!(m, "{}", format_args!("{}", log::show_trace(piece)));
 }
 
 /// Called by `glue.c` on a #UD in kernel mode.

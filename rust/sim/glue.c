@@ -6,6 +6,7 @@
  */
 #define pr_fmt(fmt)	"tdx_sim: " fmt
 
+#include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/kallsyms.h>
 #include <linux/kdebug.h>
@@ -13,6 +14,7 @@
 #include <linux/moduleparam.h>
 #include <linux/notifier.h>
 #include <linux/printk.h>
+#include <linux/seq_file.h>
 #include <linux/topology.h>
 #include <linux/vmalloc.h>
 #include <asm/apic.h>
@@ -60,6 +62,52 @@ MODULE_PARM_DESC(pamt_entry_size, "Bytes of a PAMT entry for pages of 4K, 2M, 1G
 const struct tdx_sim_options *tdx_sim_get_options(void)
 {
 	return &options;
+}
+
+static bool trace;
+module_param(trace, bool, 0444);
+MODULE_PARM_DESC(trace, "Keep what the debugfs file trace needs, from which SEAMCALLs can be replayed");
+
+bool tdx_sim_get_trace(void)
+{
+	return trace;
+}
+
+static void *tdx_sim_trace_start(struct seq_file *m, loff_t *pos)
+{
+	return *pos < tdx_sim_trace_pieces() ? pos : NULL;
+}
+
+static void *tdx_sim_trace_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	++*pos;
+	return tdx_sim_trace_start(m, pos);
+}
+
+static void tdx_sim_trace_stop(struct seq_file *m, void *v)
+{
+}
+
+static int tdx_sim_trace_show_one(struct seq_file *m, void *v)
+{
+	tdx_sim_trace_show(m, *(loff_t *)v);
+	return 0;
+}
+
+static const struct seq_operations tdx_sim_trace_sops = {
+	.start	= tdx_sim_trace_start,
+	.next	= tdx_sim_trace_next,
+	.stop	= tdx_sim_trace_stop,
+	.show	= tdx_sim_trace_show_one,
+};
+DEFINE_SEQ_ATTRIBUTE(tdx_sim_trace);
+
+void tdx_sim_create_trace_file(void)
+{
+	struct dentry *dir = debugfs_lookup("tdx_sim", NULL);
+
+	debugfs_create_file("trace", 0400, dir, NULL, &tdx_sim_trace_fops);
+	dput(dir);
 }
 
 static u64 cpu_xfeatures(void)

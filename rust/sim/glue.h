@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 struct pt_regs;
+struct seq_file;
 
 /* Facts of the machine that the simulator is told once, at init. */
 struct tdx_sim_facts {
@@ -59,6 +60,8 @@ struct tdx_sim_fault_when {
 /* C functions that Rust calls. */
 void tdx_sim_get_facts(struct tdx_sim_facts *facts);
 const struct tdx_sim_options *tdx_sim_get_options(void);
+bool tdx_sim_get_trace(void);
+void tdx_sim_create_trace_file(void);
 u32 tdx_sim_get_ram(struct tdx_sim_range *ranges, u32 max);
 void *tdx_sim_map_windows(unsigned long nr, unsigned long **ptes);
 u32 tdx_sim_package(u32 cpu);
@@ -72,5 +75,7 @@ const char *tdx_sim_start_faults(struct tdx_sim_fault_when *when);
 /* Rust functions that C calls. */
 int tdx_sim_start(void);
 bool tdx_sim_trap(struct pt_regs *regs);
+u64 tdx_sim_trace_pieces(void);
+void tdx_sim_trace_show(struct seq_file *m, u64 piece);
 
 #endif

@@ -8,7 +8,6 @@
 pub mod rule;
 
 use super::{
-    cpu,
     ffi,
     platform, //
 };
@@ -121,7 +120,7 @@ impl Slot {
         if cycles == 0 {
             return true;
         }
-        let now = cpu::tsc();
+        let now = crate::tsc::now();
         let first = match self.first.cmpxchg(0, now, Relaxed) {
             Ok(_) => now,
             Err(first) => first,

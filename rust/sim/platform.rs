@@ -26,9 +26,12 @@ use super::{
         View, //
     },
 };
-use crate::abi::{
-    Level,
-    Status, //
+use crate::{
+    abi::{
+        Level,
+        Status, //
+    },
+    tsc, //
 };
 use core::{
     cell::Cell,
@@ -160,6 +163,12 @@ impl Host {
     /// The facts that the model goes by.
     pub(super) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The package of logical processor `lp`, if there is one.
+    pub(super) fn package(&self, lp: u32) -> Option<u32> {
+        // SAFETY: A number below that of the present CPUs is one of theirs.
+        (lp < self.config.nr_lps).then(|| unsafe { ffi::tdx_sim_package(lp) })
     }
 
     /// Whether the CPU lets SEAMCALL pass: one that has VMX and is not in VMX operation raises #UD. A CPU
@@ -296,7 +305,7 @@ impl Platform for Machine<'_> {
     }
 
     fn tsc(&self) -> u64 {
-        cpu::tsc()
+        tsc::now()
     }
 
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {

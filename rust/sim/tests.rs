@@ -469,16 +469,16 @@ mod cases {
 
     #[test]
     fn the_log_never_shows_half_a_record() {
-        let record = log::Record::new();
+        let record = log::Record::<4>::new();
         assert_eq!(record.read(0), None);
-        assert!(record.write(0, &[7; log::WORDS]));
-        assert_eq!(record.read(0), Some([7; log::WORDS]));
+        assert!(record.write(0, [7; 4]));
+        assert_eq!(record.read(0), Some([7; 4]));
         assert_eq!(record.read(16384), None);
-        assert!(record.write(16384, &[8; log::WORDS]));
+        assert!(record.write(16384, [8; 4]));
         assert_eq!(record.read(0), None);
-        assert_eq!(record.read(16384), Some([8; log::WORDS]));
+        assert_eq!(record.read(16384), Some([8; 4]));
         // A writer that was held up does not undo a later one.
-        assert!(!record.write(0, &[9; log::WORDS]));
-        assert_eq!(record.read(16384), Some([8; log::WORDS]));
+        assert!(!record.write(0, [9; 4]));
+        assert_eq!(record.read(16384), Some([8; 4]));
     }
 }

@@ -6,7 +6,7 @@
 //! there is no P-SEAM loader, so that its leaves end in VMfailInvalid.
 
 use super::{
-    cpu, debugfs,
+    debugfs,
     inject::{
         self,
         rule::{
@@ -30,16 +30,21 @@ use super::{
         Machine, //
     },
 };
-use crate::abi::{
-    Args,
-    Rax,
-    Status, //
+use crate::{
+    abi::{
+        Args,
+        Rax,
+        Status, //
+    },
+    tracepoint,
+    tsc, //
 };
 use kernel::{
     bindings::{
         self,
         pt_regs, //
     },
+    page::PAGE_SIZE,
     prelude::*, //
 };
 
@@ -62,8 +67,20 @@ pub(super) fn start() -> Result {
     inject::start()
 }
 
-/// Reads kernel memory that may not be there.
-fn peek<const N: usize>(address: usize) -> Option<[u8; N]> {
+/// Reads kernel memory that may not be there. `known` is an address that is.
+#[inline]
+fn peek<const N: usize>(address: usize, known: usize) -> Option<[u8; N]> {
+    let end = address.wrapping_add(N - 1);
+    if address / PAGE_SIZE == known / PAGE_SIZE && end / PAGE_SIZE == known / PAGE_SIZE {
+        // SAFETY: All of it is in a page that is there.
+        return Some(unsafe { (address as *const [u8; N]).read_volatile() });
+    }
+    peek_far(address)
+}
+
+#[cold]
+#[inline(never)]
+fn peek_far<const N: usize>(address: usize) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     // SAFETY: `bytes` is ours, and bad source addresses are what this function is for.
     let err = unsafe {
@@ -72,17 +89,41 @@ fn peek<const N: usize>(address: usize) -> Option<[u8; N]> {
     (err == 0).then_some(bytes)
 }
 
-/// Tells a backend's calls from those of the TDX core and of KVM's own code: by the function that called
-/// `__seamcall*()` (arch/x86/virt/vmx/tdx/seamcall.S), which keep a frame if the kernel does.
-fn caller(host: &Host, regs: &pt_regs) -> Caller {
+/// The word at `address` on the stack.
+#[inline]
+fn stack(regs: &pt_regs, address: usize) -> usize {
+    peek(address, regs.sp).map_or(0, usize::from_le_bytes)
+}
+
+/// Where the function returns to that called `__seamcall*()` (arch/x86/virt/vmx/tdx/seamcall.S), which keep a
+/// frame if the kernel does.
+#[inline]
+fn return_address(regs: &pt_regs) -> usize {
     let slot = if cfg!(CONFIG_FRAME_POINTER) {
         regs.bp.wrapping_add(size_of::<usize>())
     } else {
         regs.sp
     };
-    match peek(slot).map(u64::from_le_bytes) {
-        Some(address) if host.is_backend_code(address) => Caller::Backend,
-        _ => Caller::Core,
+    stack(regs, slot)
+}
+
+/// Tells a backend's calls from those of the TDX core and of KVM's own code.
+#[inline]
+fn caller(host: &Host, address: usize) -> Caller {
+    if host.is_backend_code(address as u64) {
+        Caller::Backend
+    } else {
+        Caller::Core
+    }
+}
+
+/// An address in the function that made the call: beyond `tdx_seamcall()`, if the kernel keeps frames.
+fn function(regs: &pt_regs, address: usize, caller: Caller) -> usize {
+    if caller == Caller::Backend && cfg!(CONFIG_FRAME_POINTER) {
+        let frame = stack(regs, regs.bp);
+        stack(regs, frame.wrapping_add(size_of::<usize>()))
+    } else {
+        address
     }
 }
 
@@ -98,8 +139,7 @@ fn fail_invalid(regs: &mut pt_regs) {
 ///
 /// Interrupts must be off.
 pub(super) unsafe fn handle(regs: &mut pt_regs) -> bool {
-    let start = cpu::tsc();
-    if peek(regs.ip) != Some(SEAMCALL) {
+    if peek(regs.ip, regs.ip) != Some(SEAMCALL) {
         return false;
     }
     let Some(host) = platform::host() else {
@@ -116,9 +156,15 @@ pub(super) unsafe fn handle(regs: &mut pt_regs) -> bool {
         return true;
     };
 
-    let (rax, before) = (regs.ax as u64, load(regs));
-    let mut after = Regs { rax, args: before };
-    if execute(&machine, &mut after) == Exit::VmFailInvalid {
+    let rax = regs.ax as u64;
+    let args = load(regs);
+    let before = args.operands();
+    let mut after = Regs { rax, args };
+    let memory = log::keep_operands(&machine, rax, &after.args);
+    let start = tsc::now();
+    let exit = execute(&machine, &mut after);
+    let cycles = tsc::now().wrapping_sub(start);
+    if exit == Exit::VmFailInvalid {
         fail_invalid(regs);
         return true;
     }
@@ -126,17 +172,38 @@ pub(super) unsafe fn handle(regs: &mut pt_regs) -> bool {
     regs.flags &= !CARRY;
     regs.ip = regs.ip.wrapping_add(SEAMCALL.len());
 
-    log::record(&Call {
+    let address = return_address(regs);
+    let call = Call {
         start,
+        cycles,
         cpu: machine.cpu(),
-        caller: caller(host, regs),
+        caller: caller(host, address),
         rax,
         before,
         status: Status::from_raw(after.rax),
-        after: after.args,
+        after: after.args.operands(),
+        memory,
         injected: machine.is_injected(),
-    });
+    };
+    log::record(&call);
+    if tracepoint::enabled() {
+        tell(&call, function(regs, address, call.caller));
+    }
     true
+}
+
+/// Tells those who listen to the tracepoint.
+#[cold]
+fn tell(call: &Call, function: usize) {
+    tracepoint::seamcall(&tracepoint::Call {
+        rax: call.rax,
+        before: &call.before,
+        status: call.status,
+        after: &call.after,
+        cycles: call.cycles,
+        backend: call.caller == Caller::Backend,
+        function,
+    });
 }
 
 /// Executes a SEAMCALL that a user asks for, with interrupts off.
@@ -148,20 +215,25 @@ pub(super) unsafe fn handle(regs: &mut pt_regs) -> bool {
 pub(super) fn by_user(before: Regs) -> Result {
     let host = platform::host().ok_or(ENODEV)?;
     let done = host.with_machine(|machine| {
-        let start = cpu::tsc();
+        let memory = log::keep_operands(machine, before.rax, &before.args);
         let mut after = before;
-        if execute(machine, &mut after) == Exit::VmFailInvalid {
+        let start = tsc::now();
+        let exit = execute(machine, &mut after);
+        let cycles = tsc::now().wrapping_sub(start);
+        if exit == Exit::VmFailInvalid {
             return false;
         }
         let status = Status::from_raw(after.rax);
         log::record(&Call {
             start,
+            cycles,
             cpu: machine.cpu(),
             caller: Caller::User,
             rax: before.rax,
-            before: before.args,
+            before: before.args.operands(),
             status,
-            after: after.args,
+            after: after.args.operands(),
+            memory,
             injected: machine.is_injected(),
         });
         !status.is_error()
@@ -182,6 +254,7 @@ fn execute(machine: &Machine<'_>, regs: &mut Regs) -> Exit {
     MODULE.seamcall(machine, regs)
 }
 
+/// The registers that take operands. No other register matters to a leaf that the model carries out.
 fn load(regs: &pt_regs) -> Args {
     Args {
         rcx: regs.cx as u64,
@@ -190,16 +263,11 @@ fn load(regs: &pt_regs) -> Args {
         r9: regs.r9 as u64,
         r10: regs.r10 as u64,
         r11: regs.r11 as u64,
-        r12: regs.r12 as u64,
-        r13: regs.r13 as u64,
-        r14: regs.r14 as u64,
-        r15: regs.r15 as u64,
-        rbx: regs.bx as u64,
-        rdi: regs.di as u64,
-        rsi: regs.si as u64,
+        ..Args::default()
     }
 }
 
+/// The registers that return operands, and RAX. Others keep what they held, as with the real module.
 fn store(regs: &mut pt_regs, from: &Regs) {
     regs.ax = from.rax as usize;
     regs.cx = from.args.rcx as usize;
@@ -208,11 +276,4 @@ fn store(regs: &mut pt_regs, from: &Regs) {
     regs.r9 = from.args.r9 as usize;
     regs.r10 = from.args.r10 as usize;
     regs.r11 = from.args.r11 as usize;
-    regs.r12 = from.args.r12 as usize;
-    regs.r13 = from.args.r13 as usize;
-    regs.r14 = from.args.r14 as usize;
-    regs.r15 = from.args.r15 as usize;
-    regs.bx = from.args.rbx as usize;
-    regs.di = from.args.rdi as usize;
-    regs.si = from.args.rsi as usize;
 }

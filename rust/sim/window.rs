@@ -19,15 +19,20 @@ use super::{
 use crate::abi::Level;
 use core::{
     cell::Cell,
-    ptr, //
+    ptr,
+    sync::atomic::{
+        AtomicU32,
+        AtomicU64,
+        Ordering::{
+            Acquire,
+            Relaxed,
+            Release,
+            SeqCst, //
+        }, //
+    }, //
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Full,
-        Relaxed, //
-    },
     types::NotThreadSafe, //
 };
 
@@ -73,7 +78,7 @@ pub(super) struct Memory {
     /// `WINDOWS` windows for each view that each CPU can have.
     windows: KVec<Window>,
     /// Number of views that each CPU has.
-    depths: KVec<Atomic<u32>>,
+    depths: KVec<AtomicU32>,
     ram: KVec<ffi::Range>,
     pte_flags: u64,
 }
@@ -110,7 +115,7 @@ impl Memory {
         }
         let mut depths = KVec::with_capacity(nr_cpus, GFP_KERNEL)?;
         for _ in 0..nr_cpus {
-            depths.push(Atomic::new(0), GFP_KERNEL)?;
+            depths.push(AtomicU32::new(0), GFP_KERNEL)?;
         }
 
         let mut ram = KVec::from_elem(ffi::Range::default(), MAX_RANGES, GFP_KERNEL)?;
@@ -168,7 +173,7 @@ impl Memory {
 /// The code runs on the CPU that owns `windows`, with interrupts off, and no other view uses them.
 pub(super) struct View<'a> {
     memory: &'a Memory,
-    depth: &'a Atomic<u32>,
+    depth: &'a AtomicU32,
     windows: &'a [Window; WINDOWS],
     _not_send: NotThreadSafe,
 }
@@ -214,26 +219,25 @@ impl View<'_> {
 
     /// Returns the word at `pa` as an atomic. The reference must not be kept: the window may be moved.
     #[inline]
-    fn word(&self, pa: u64) -> Option<&Atomic<u64>> {
+    fn word(&self, pa: u64) -> Option<&AtomicU64> {
         let offset = pa as usize % PAGE_SIZE / size_of::<u64>();
         let word = self.own_page(pa)?.cast::<u64>().wrapping_add(offset);
         // SAFETY: The word is aligned and in a page that is mapped. All accesses of ours to it are atomic;
         // what the host does to memory that is in TDX hands is, at worst, as in hardware.
-        Some(unsafe { Atomic::from_ptr(word) })
+        Some(unsafe { AtomicU64::from_ptr(word) })
     }
 
     /// Reads the word at `pa`; 0 where there is no RAM.
     #[inline]
     pub(super) fn load(&self, pa: u64) -> u64 {
-        self.word(pa)
-            .map_or(0, |word| word.load(kernel::sync::atomic::Acquire))
+        self.word(pa).map_or(0, |word| word.load(Acquire))
     }
 
     /// Writes the word at `pa`, where there is RAM.
     #[inline]
     pub(super) fn store(&self, pa: u64, value: u64) {
         if let Some(word) = self.word(pa) {
-            word.store(value, kernel::sync::atomic::Release);
+            word.store(value, Release);
         }
     }
 
@@ -241,7 +245,7 @@ impl View<'_> {
     #[inline]
     pub(super) fn cmpxchg(&self, pa: u64, old: u64, new: u64) -> Result<u64, u64> {
         match self.word(pa) {
-            Some(word) => word.cmpxchg(old, new, Full),
+            Some(word) => word.compare_exchange(old, new, SeqCst, SeqCst),
             // Memory that reads as 0 and ignores writes.
             None if old == 0 => Ok(0),
             None => Err(0),

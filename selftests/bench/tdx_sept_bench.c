@@ -7,16 +7,23 @@
  *   op=4k count=N cycles=M		changes of 4K entries, and TSC cycles within them
  *   op=kick count=N			requests to all vCPUs to leave the guest
  *   op=empty count=N cycles=M		what measuring itself costs: a probed function that does nothing
+ * "seamcall" makes SEAMCALLs that do nothing, on the spot:
+ *   op=seamcall count=N cycles=M	from before the instruction to behind it; what measuring costs is taken off
  * Kicks are counted apart, for the probe that counts them would take cycles of the operation.
  */
 #include <linux/debugfs.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+#include <asm/asm.h>
 #include <asm/kvm_host.h>
 #include <asm/tsc.h>
 
 #define NR_EMPTY	64
+#define NR_SEAMCALLS	256
+
+/* TDX ABI: the leaf does nothing, and is there for compatibility. */
+#define TDH_MNG_KEY_RECLAIMID	27
 
 struct op {
 	const char *name;
@@ -27,6 +34,7 @@ struct op {
 static struct op sept_op = { .name = "4k" };
 static struct op empty_op = { .name = "empty" };
 static struct op kick = { .name = "kick" };
+static struct op seamcall_op = { .name = "seamcall" };
 
 static struct dentry *file;
 
@@ -128,7 +136,7 @@ static struct kprobe kick_probe = {
 
 static int show(struct seq_file *m, void *unused)
 {
-	struct op *const ops[] = { &sept_op, &kick, &empty_op };
+	struct op *const ops[] = { &sept_op, &kick, &empty_op, &seamcall_op };
 
 	for (int i = 0; i < ARRAY_SIZE(ops); i++)
 		seq_printf(m, "op=%s count=%lld cycles=%lld\n", ops[i]->name,
@@ -159,6 +167,33 @@ static int begin_kicks(void)
 	return enable_kprobe(&kick_probe);
 }
 
+/* The instruction alone. RAX stays as it was if the CPU refuses it. */
+static __always_inline u64 seamcall(u64 leaf)
+{
+	asm volatile("1: .byte 0x66, 0x0f, 0x01, 0xcf\n"
+		     "2:\n"
+		     _ASM_EXTABLE(1b, 2b)
+		     : "+a" (leaf) : "c" (0) : "cc", "memory");
+	return leaf;
+}
+
+static int measure_seamcalls(void)
+{
+	u64 begin, middle, status;
+
+	for (int i = 0; i < NR_SEAMCALLS; i++) {
+		begin = rdtsc_ordered();
+		middle = rdtsc_ordered();
+		status = seamcall(TDH_MNG_KEY_RECLAIMID);
+		/* From the middle to the end, less what two readings are apart. */
+		atomic64_add(rdtsc_ordered() - middle - (middle - begin), &seamcall_op.cycles);
+		atomic64_inc(&seamcall_op.count);
+		if (status)
+			return -EIO;
+	}
+	return 0;
+}
+
 static ssize_t control(struct file *f, const char __user *text, size_t size, loff_t *pos)
 {
 	char word[16] = { };
@@ -172,11 +207,14 @@ static ssize_t control(struct file *f, const char __user *text, size_t size, lof
 	reset(&sept_op);
 	reset(&empty_op);
 	reset(&kick);
+	reset(&seamcall_op);
 
 	if (sysfs_streq(word, "cycles"))
 		ret = begin_cycles();
 	else if (sysfs_streq(word, "kicks"))
 		ret = begin_kicks();
+	else if (sysfs_streq(word, "seamcall"))
+		ret = measure_seamcalls();
 	else if (sysfs_streq(word, "off"))
 		ret = disable_kretprobe(&sept_probe) ?: disable_kprobe(&kick_probe);
 	else

@@ -6,12 +6,11 @@
 
 #include "sim.h"
 
-int sim_for_each(const char *file, sim_visit_t visit, void *arg)
+int records_for_each(const char *path, sim_visit_t visit, void *arg)
 {
-	char path[128], record[1024];
+	char record[1024];
 	FILE *stream;
 
-	snprintf(path, sizeof(path), SIM_DIR "%s", file);
 	stream = fopen(path, "re");
 	if (!stream)
 		return -1;
@@ -21,6 +20,14 @@ int sim_for_each(const char *file, sim_visit_t visit, void *arg)
 	}
 	fclose(stream);
 	return 0;
+}
+
+int sim_for_each(const char *file, sim_visit_t visit, void *arg)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), SIM_DIR "%s", file);
+	return records_for_each(path, visit, arg);
 }
 
 static const char *find_value(const char *record, const char *key)
@@ -119,7 +126,7 @@ __u64 sim_answers(const char *leaf, __u32 class)
 {
 	struct answer_count answer = { .leaf = leaf, .class = class };
 
-	sim_for_each("failures", count_answer, &answer);
+	sim_for_each("statuses", count_answer, &answer);
 	return answer.count;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the simulated TDX module shows in debugfs. Its files have one record a line, words "key=value"; all of them are read from the
- * pages that the host donated, except `calls`, `failures`, `tsc` and `log`, which the simulator writes down.
+ * pages that the host donated, except `calls`, `statuses` and `log`, which the simulator writes down.
  */
 #ifndef SIM_H
 #define SIM_H
@@ -15,6 +15,8 @@
 /* Calls visit() for each record of a file; -1 with errno if there is no such file. */
 typedef void (*sim_visit_t)(const char *record, void *arg);
 int sim_for_each(const char *file, sim_visit_t visit, void *arg);
+/* The same for any file of such records, each of which may have other words before. */
+int records_for_each(const char *path, sim_visit_t visit, void *arg);
 
 /* A word of a record. A key that is missing gives an empty string, or 0. */
 void sim_text(const char *record, const char *key, char *value, size_t size);

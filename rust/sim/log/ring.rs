@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The last calls in detail, in a ring.
+
+use super::{
+    record::Record,
+    recording,
+    Call,
+    Name,
+    Origin, //
+};
+use crate::abi::{
+    args::Operands,
+    Rax,
+    Status, //
+};
+use core::{
+    fmt,
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{
+            Acquire,
+            Relaxed, //
+        }, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::SetOnce, //
+};
+
+/// Records of the ring; a power of two. The calls of one selftest have room.
+const RECORDS: usize = 65536;
+
+/// Words of a record.
+pub(super) const WORDS: usize = 18;
+
+/// A call as the ring has it.
+pub(super) struct Entry {
+    pub(super) start: u64,
+    pub(super) cycles: u64,
+    pub(super) cpu: u32,
+    pub(super) origin: Origin,
+    pub(super) rax: u64,
+    pub(super) before: Operands,
+    pub(super) status: Status,
+    pub(super) after: Operands,
+    pub(super) memory: recording::Operands,
+}
+
+impl Entry {
+    #[inline]
+    fn encode(call: &Call) -> [u64; WORDS] {
+        let [rcx, rdx, r8, r9, r10, r11] = call.before;
+        let [rcx_out, rdx_out, r8_out, r9_out, r10_out, r11_out] = call.after;
+        [
+            call.start,
+            call.cycles,
+            u64::from(call.cpu) << 8 | Origin::of(call).encode(),
+            call.rax,
+            rcx,
+            rdx,
+            r8,
+            r9,
+            r10,
+            r11,
+            call.status.raw(),
+            call.memory.encode(),
+            rcx_out,
+            rdx_out,
+            r8_out,
+            r9_out,
+            r10_out,
+            r11_out,
+        ]
+    }
+
+    pub(super) fn decode(words: &[u64; WORDS]) -> Self {
+        let [start, cycles, origin, rax, rcx, rdx, r8, r9, r10, r11, status, memory, after @ ..] =
+            *words;
+        Self {
+            start,
+            cycles,
+            cpu: (origin >> 8) as u32,
+            origin: Origin::decode(origin),
+            rax,
+            before: [rcx, rdx, r8, r9, r10, r11],
+            status: Status::from_raw(status),
+            after,
+            memory: recording::Operands::decode(memory),
+        }
+    }
+}
+
+struct Ring {
+    /// Number of the next call.
+    next: AtomicU64,
+    /// Number of the first call that is still of interest.
+    first: AtomicU64,
+    /// Calls that found their record in use.
+    dropped: AtomicU64,
+    records: KVVec<Record<WORDS>>,
+}
+
+static RING: SetOnce<Ring> = SetOnce::new();
+
+impl Ring {
+    fn record(&self, number: u64) -> Option<&Record<WORDS>> {
+        self.records.get(number as usize % RECORDS)
+    }
+
+    fn get(&self, number: u64) -> Option<Entry> {
+        Some(Entry::decode(&self.record(number)?.read(number)?))
+    }
+
+    /// Numbers of the calls that it may hold and that are of interest.
+    fn numbers(&self) -> core::ops::Range<u64> {
+        let next = self.next.load(Acquire);
+        let oldest = next.saturating_sub(RECORDS as u64);
+        oldest.max(self.first.load(Relaxed))..next
+    }
+}
+
+/// Makes the ring.
+pub(in super::super) fn start() -> Result {
+    let ring = Ring {
+        next: AtomicU64::new(0),
+        first: AtomicU64::new(0),
+        dropped: AtomicU64::new(0),
+        records: recording::records(RECORDS)?,
+    };
+    RING.populate(ring).then_some(()).ok_or(EBUSY)
+}
+
+#[inline]
+pub(super) fn push(call: &Call) {
+    let Some(ring) = RING.as_ref() else {
+        return;
+    };
+    let number = ring.next.fetch_add(1, Relaxed);
+    let words = Entry::encode(call);
+    let written = ring
+        .record(number)
+        .is_some_and(|record| record.write(number, words.iter().copied()));
+    if !written {
+        ring.dropped.fetch_add(1, Relaxed);
+    }
+    recording::keep(number, call.rax, &words);
+}
+
+/// Numbers of the calls that the ring may hold and that are of interest.
+pub(super) fn numbers() -> core::ops::Range<u64> {
+    RING.as_ref().map_or(0..0, Ring::numbers)
+}
+
+/// Call number `number`, if the ring holds it.
+pub(super) fn get(number: u64) -> Option<Entry> {
+    RING.as_ref()?.get(number)
+}
+
+/// Forgets the calls so far: [`show`] shows later ones alone.
+pub(in super::super) fn clear() {
+    if let Some(ring) = RING.as_ref() {
+        ring.first.store(ring.next.load(Acquire), Relaxed);
+    }
+}
+
+/// Prints the last calls, oldest first.
+pub(in super::super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(ring) = RING.as_ref() else {
+        return Ok(());
+    };
+    let numbers = ring.numbers();
+    writeln!(
+        f,
+        "records={RECORDS} first={} next={} dropped={}",
+        ring.first.load(Relaxed),
+        numbers.end,
+        ring.dropped.load(Relaxed)
+    )?;
+    for number in numbers {
+        // A call that has not been stored yet, or no more, is a gap in the sequence.
+        let Some(call) = ring.get(number) else {
+            continue;
+        };
+        let [rcx, rdx, r8, r9, r10, r11] = call.before;
+        write!(
+            f,
+            "seq={number} tsc={} cpu={} caller={} leaf={} rax={:#x} rcx={rcx:#x} rdx={rdx:#x} \
+             r8={r8:#x} r9={r9:#x} r10={r10:#x} r11={r11:#x} ",
+            call.start,
+            call.cpu,
+            call.origin.caller.name(),
+            Name(Rax::from_raw(call.rax).leaf().get()),
+            call.rax,
+        )?;
+        let [rcx, rdx, r8, r9, r10, r11] = call.after;
+        writeln!(
+            f,
+            "status={:#018x} rcx_out={rcx:#x} rdx_out={rdx:#x} r8_out={r8:#x} r9_out={r9:#x} \
+             r10_out={r10:#x} r11_out={r11:#x} cycles={} injected={}",
+            call.status.raw(),
+            call.cycles,
+            u8::from(call.origin.injected),
+        )?;
+    }
+    Ok(())
+}
