@@ -2,15 +2,15 @@
 # The front door for people. The kernel's build uses Kbuild, not this file.
 
 # What may be given on the command line, for the tools
-export LINUX MACHINE BACKEND TESTS VARIANT DEBIAN_MIRROR SEED ROUND CALLS
+export LINUX MACHINE BACKEND TESTS VARIANT TRACE FILES DEBIAN_MIRROR SEED ROUND CALLS
 # The shells of the tools count in a SECONDS of their own.
 export SOAK_SECONDS := $(SECONDS)
 
-.PHONY: help run test soak fuzz bench kernel check shell clean distclean
+.PHONY: help run test soak fuzz bench replay kernel check shell clean distclean
 .NOTPARALLEL:
 
 help:
 	@cat tools/help.txt
 
-run test soak fuzz bench kernel check shell clean distclean:
+run test soak fuzz bench replay kernel check shell clean distclean:
 	@tools/front.sh $@

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 
+import traces
 from splat import complaints
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -69,7 +70,8 @@ def qemu(args, cmdline):
     kvm = ["-accel", "kvm", "-cpu", "host"] if args.machine == "kvm" else ["-accel", "tcg", "-cpu", "max"]
     return ["qemu-system-x86_64", *kvm, "-machine", "q35", "-smp", str(args.cpus), "-m", "1024", "-nodefaults", "-no-reboot",
             "-display", "none", "-kernel", args.kernel, "-initrd", args.initramfs, "-append", f"{cmdline} {SIM_PLATFORM}",
-            "-serial", f"file:{args.dir}/console", "-serial", f"file:{args.dir}/report"]
+            "-serial", f"file:{args.dir}/console", "-serial", f"file:{args.dir}/report",
+            "-debugcon", f"file:{args.dir}/debugcon"]
 
 
 def read_text(path):
@@ -129,10 +131,11 @@ def why_ended(args, console):
 def boot(args):
     """Boot once; raises Failure."""
     os.makedirs(args.dir, exist_ok=True)
-    for name in ("console", "report", "machine.log"):
+    for name in ("console", "report", "machine.log", "debugcon"):
         if os.path.exists(f"{args.dir}/{name}"):
             os.remove(f"{args.dir}/{name}")
-    cmdline = f"{COMMAND_LINE} tdx_guest={','.join(args.command)}"
+    trace = " tdx_sim.trace=1" if args.trace else ""
+    cmdline = f"{COMMAND_LINE}{trace} tdx_guest={','.join(args.command)}"
     command = bochs(args, cmdline) if args.machine == "bochs" else qemu(args, cmdline)
     with open(f"{args.dir}/machine.log", "w", encoding="utf-8") as log:
         # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
@@ -142,6 +145,9 @@ def boot(args):
     finally:
         process.kill()
         process.wait()
+        # Bochs has its debug console among its own words.
+        debugcon = "machine.log" if args.machine == "bochs" else "debugcon"
+        traces.announce(traces.extract(f"{args.dir}/{debugcon}", args.dir))
     found = complaints(read_text(f"{args.dir}/console"))
     if found:
         raise Failure("the kernel complained:\n" + "\n".join(f"    | {line}" for line in found))
@@ -159,6 +165,7 @@ def main():
     parser.add_argument("--dir", required=True, help="for what is written: console, report, machine.log")
     parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--timeout", type=int, default=300, help="seconds of silence that are taken for a hang")
+    parser.add_argument("--trace", action="store_true", help="let the guest record its SEAMCALLs")
     parser.add_argument("--quiet", action="store_true", help="do not show the report")
     parser.add_argument("command", nargs="+", help="NAME of /guest/NAME, and its arguments")
     args = parser.parse_args()

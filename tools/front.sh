@@ -59,6 +59,33 @@ check_linux()
 	[ "$v" = "$KERNEL_SERIES" ] || die "LINUX=$LINUX is Linux $v, patches/ are for $KERNEL_SERIES: check out v$KERNEL_SERIES"
 }
 
+# What FILES names, as it is called in the build root: that does not see files outside of the checkout, so they are copied.
+find_files()
+{
+	local file path
+	local -a found=()
+	[ -n "${FILES-}" ] || die "FILES names no traces: make replay FILES=build/run/trace.jsonl"
+	for file in $FILES; do
+		case $file in
+		"$IN_SRC"/*)
+			# With the rights that are needed, this script runs once more.
+			found+=("$file")
+			continue ;;
+		esac
+		path=$(realpath -e "$file" 2>/dev/null) && [ -f "$path" ] || die "FILES: there is no $file"
+		case $path in
+		"$TOP"/*) ;;
+		*)
+			mkdir -p "$TOP/build/replay"
+			cp "$path" "$TOP/build/replay/"
+			path=$TOP/build/replay/$(basename "$path") ;;
+		esac
+		found+=("$IN_SRC${path#"$TOP"}")
+	done
+	FILES=${found[*]}
+}
+
+# check_words COMMAND
 check_words()
 {
 	case ${MACHINE:-auto} in
@@ -76,6 +103,11 @@ check_words()
 		esac
 	done
 	[ -z "${VARIANT-}" ] || [ -f "$TOP/kernel-$VARIANT.config" ] || die "VARIANT=$VARIANT: there is no kernel-$VARIANT.config"
+	[ "$1" != replay ] || find_files
+	case ${TRACE:-1} in
+	1) ;;
+	*) die "TRACE=$TRACE: it is 1, or not given" ;;
+	esac
 	for name in ${TESTS-}; do
 		[ -f "$TOP/selftests/$name.c" ] || die "TESTS: there is no selftests/$name.c"
 	done
@@ -122,7 +154,7 @@ main()
 	[ -f "$TOOLS/cmd/$command.sh" ] || die "no command '$command': see make help"
 
 	mkdir -p "$TOP/build" "$CACHE"
-	check_words
+	check_words "$command"
 	check_linux
 	check_disk
 	get_rights "$@"

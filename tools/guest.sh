@@ -22,7 +22,7 @@ build_guest()
 	chroot "$OUT/root" /bin/busybox --install -s /bin
 	cp -r "$OUT/modules/." "$OUT/root/lib/modules/"
 	cp "$TOOLS/guest/init" "$TOOLS/guest/leaks" "$OUT/root/"
-	cp "$TOOLS/guest/probe" "$OUT/root/guest/"
+	cp "$TOOLS/guest/probe" "$TOOLS/guest/save-trace" "$OUT/root/guest/"
 	(cd "$OUT/root"; find . -print0 | LC_ALL=C sort -z | cpio --null --create --format=newc --quiet) |
 		zstd --quiet -3 --long=26 --force -o "$OUT/initramfs"
 }

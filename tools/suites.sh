@@ -32,6 +32,12 @@ count()
 	"$TOOLS/count.py" "${options[@]}" "$3"
 }
 
+# What tests that failed have left is for people to see; the one that fails on purpose is not.
+show_traces()
+{
+	grep '^  SEAMCALLs: ' "$LOGS/$1.log" | grep -v '/failing\.' || true
+}
+
 # cargo_test ARGUMENT...: cargo test in host/.
 cargo_test()
 {
@@ -65,9 +71,14 @@ shape_suite()
 qemu_suite()
 {
 	try_step "QEMU: the module without KVM" qemu vng_run qemu "$OUT/root/guest/test-qemu" "$SIM_PLATFORM"
+	show_traces qemu
 	count qemu tap "$BUILD/qemu/report"
 	try_step "QEMU: KUnit, TDs without KVM" kunit vng_run kunit "modprobe tdx_sept" "$SIM_PLATFORM" "$PFN_MEMORY" kunit.enable=1 kunit.autorun=1
+	show_traces kunit
 	count kunit tap "$BUILD/kunit/console"
+	try_step "QEMU: the commands of samples/tracing.md" tracing vng_run tracing \
+		"$OUT/root/guest/test-tracing $TOP/samples/tracing.md" "$SIM_PLATFORM" kunit.enable=1 kunit.autorun=1
+	count tracing tap "$BUILD/tracing/report"
 	try_step "QEMU: a machine without TDX" no-tdx vng_run no-tdx "$TOOLS/guest/no-tdx" "${WRONG_PLATFORMS[@]/#/tdx_sim_platform=}"
 	count no-tdx tap "$BUILD/no-tdx/report"
 
@@ -79,9 +90,28 @@ qemu_suite()
 	shape_suite bad "$SIM_PLATFORM" tdx_sim.max_tdmrs=65
 }
 
+# The guest's test run has a test that fails on purpose, and the SEAMCALLs of it are to give the same answers here.
+replay_suite()
+{
+	local traces
+	traces=$(ls "$BUILD"/test/failing.*.jsonl 2>/dev/null) || true
+	try_step "host: SEAMCALLs of a failing test, replayed" failing replay_failing "$traces"
+	count failing cargo "$LOGS/failing.log"
+}
+
+replay_failing()
+{
+	[ -n "$1" ] || die "the test that fails on purpose left no trace in build/test"
+	export KERNEL_SRC CARGO_TARGET_DIR=$BUILD/cargo
+	build_replayer
+	# shellcheck disable=SC2086 # one word for each name
+	replay $1
+}
+
 kvm_suite()
 {
 	# shellcheck disable=SC2086 # one word for each name
-	try_step "$MACHINE: KVM's TDs, both backends" kvm boot test --timeout $((1200 * SLOW)) --quiet test ${TESTS-}
+	try_step "$MACHINE: KVM's TDs, both backends" kvm boot test --timeout $((1200 * SLOW)) --trace --quiet test ${TESTS-}
+	show_traces kvm
 	count kvm tap "$BUILD/test/report"
 }

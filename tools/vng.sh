@@ -10,7 +10,7 @@ vng_command()
 {
 	# Emulated everywhere: a /dev/kvm that opens may still be one that QEMU cannot use, and seconds are all it would win.
 	# The CPU has XSAVE and RDRAND, which TDX needs.
-	VNG=(vng --run "$OUT/bzImage" --user root --memory 1G --cpus 2 --cwd / --append "$*" --disable-kvm --qemu-opts="-cpu max")
+	VNG=(vng --run "$OUT/bzImage" --user root --memory 1G --cpus 2 --cwd / --append "$*" --disable-kvm --qemu-opts="-cpu max ${VNG_DEBUGCON:+-debugcon file:$VNG_DEBUGCON}")
 
 	# What its init ends with; the build root has no systemd.
 	[ -e /sbin/poweroff ] || ln -s /bin/busybox /sbin/poweroff
@@ -22,7 +22,8 @@ vng_command()
 
 vng_shell()
 {
-	vng_command "$SIM_PLATFORM"
+	# With KUnit on, loading the module is what makes SEAMCALLs here.
+	vng_command "$SIM_PLATFORM" kunit.enable=1 kunit.autorun=1 tdx_sim.trace=1
 	"${VNG[@]}"
 }
 
@@ -30,16 +31,17 @@ vng_shell()
 # Returns the command's status.
 vng_boot()
 {
-	local dir=$BUILD/$1 command=$2 mark="=== kernel log" rc=0 limit=$((600 * SLOW))
+	local dir=$BUILD/$1 command=$2 mark="=== kernel log" rc=0 limit=$((600 * SLOW)) VNG_DEBUGCON=$BUILD/$1/debugcon
 	shift 2
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	vng_command "$@"
+	vng_command tdx_sim.trace=1 "$@"
 
 	# The guest sees no file of ours that it could write to: all comes through its standard output.
 	timeout --kill-after=10 $limit "${VNG[@]}" --verbose -- "$TOOLS/guest/vng '$command' '$mark'" >"$dir/output" || rc=$?
 	sed "/^$mark\$/,\$d" "$dir/output" >"$dir/report"
 	sed "1,/^$mark\$/d" "$dir/output" >"$dir/console"
+	"$TOOLS/traces.py" "$dir/debugcon" "$dir"
 
 	[ -s "$dir/console" ] || die "QEMU: the guest did not come to its end in $limit s (status $rc)"
 	return $rc

@@ -10,6 +10,9 @@
 
 #include "kselftest_harness.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "backend.h"
 #include "callers.h"
 #include "files.h"
@@ -22,6 +25,9 @@
 
 #define MAX_EXPECTED	8
 #define EXPECTED_SIZE	192
+
+/* The SEAMCALLs of a test, for the build host. Elsewhere than in our VM there is no script for that. */
+#define SAVE_TRACE	"/guest/save-trace"
 
 /* How it was before the test. */
 struct before {
@@ -117,6 +123,19 @@ static void check_callers(struct __test_metadata *_metadata, enum backend backen
 	free(tds);
 }
 
+/* In a file outside of the VM that is called by program, test and backend. */
+static void save_trace(const struct __test_metadata *_metadata, enum backend backend)
+{
+	char command[256];
+
+	if (access(SAVE_TRACE, X_OK))
+		return;
+	snprintf(command, sizeof(command), SAVE_TRACE " %s.%s.%s", program_invocation_short_name, _metadata->name,
+		 backend == BACKEND_RUST ? "rust" : "c");
+	if (system(command))
+		TH_LOG("%s: no trace", command);
+}
+
 FIXTURE_TEARDOWN_PARENT(tdx)
 {
 	const char *complaints[MAX_EXPECTED + 1] = { };
@@ -134,6 +153,8 @@ FIXTURE_TEARDOWN_PARENT(tdx)
 		self->undo();
 	check_callers(_metadata, variant->backend, self->no_sept_calls, self->not_returned);
 	look_after(_metadata, &self->before, complaints);
+	if (!__test_passed(_metadata))
+		save_trace(_metadata, variant->backend);
 }
 
 /*

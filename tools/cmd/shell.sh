@@ -9,5 +9,6 @@
 make_kernel
 make_guest
 build_done
-say "  modules: modprobe tdx_sept; programs: /src/build/guest/root/guest; end: exit or Ctrl-D"
+say "  modules: modprobe tdx_sept (runs KUnit's tests, which make SEAMCALLs); what to look at: /src/samples/tracing.md"
+say "  programs: /src/build/guest/root/guest; end: exit or Ctrl-D"
 vng_shell

@@ -5,6 +5,7 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../inside.sh"
 . "$(dirname "$0")/../vng.sh"
+. "$(dirname "$0")/../replay.sh"
 . "$(dirname "$0")/../suites.sh"
 
 begin_suites
@@ -28,5 +29,6 @@ host_suite
 qemu_suite
 wait $kvm || die "the tests of KVM came to no result: see build/kvm.out"
 cat "$BUILD/kvm.out"
+replay_suite
 
 end_suites

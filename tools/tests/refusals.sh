@@ -34,7 +34,7 @@ refused()
 # front VARIABLE=VALUE... COMMAND: the front door of a copy of the tools, with a cache of its own.
 front()
 {
-	env -u MACHINE -u BACKEND -u TESTS -u VARIANT -u LINUX -u CI XDG_CACHE_HOME="$WORK/cache" HOME="$WORK" "${@:1:$#-1}" \
+	env -u MACHINE -u BACKEND -u TESTS -u VARIANT -u TRACE -u FILES -u LINUX -u CI XDG_CACHE_HOME="$WORK/cache" HOME="$WORK" "${@:1:$#-1}" \
 		"$WORK/top/tools/front.sh" "${@: -1}"
 }
 
@@ -62,6 +62,9 @@ refused "unknown backend" "BACKEND=go: it is rust or c" front BACKEND=go run
 refused "unknown kernel" "there is no kernel-fast.config" front VARIANT=fast kernel
 refused "no number" "SECONDS=soon: it is a number" front SOAK_SECONDS=soon soak
 refused "unknown test" "there is no selftests/nosuch.c" front TESTS="memory nosuch" test
+refused "trace of another kind" "TRACE=yes: it is 1, or not given" front TRACE=yes run
+refused "nothing to replay" "FILES names no traces" front FILES= replay
+refused "trace that is not there" "FILES: there is no nosuch.jsonl" front FILES=nosuch.jsonl replay
 refused "unknown command" "no command 'dance'" front dance
 
 refused "LINUX is no directory" "LINUX: no such directory" front LINUX="$WORK/nowhere" kernel
