@@ -9,7 +9,10 @@ use super::{
             self,
             rule, //
         },
-        model::tdcs::fields,
+        model::{
+            td::complete_tdcs,
+            tdcs::fields, //
+        }, //
     },
     look,
     tds, //
@@ -29,7 +32,7 @@ fn with_references<R>(
     f: impl FnOnce(u64, References<u64>) -> (R, References<u64>),
 ) -> Result<Option<R>, fmt::Error> {
     look(|cx| {
-        let tdcs = tds::tdcs(cx, td)?;
+        let tdcs = complete_tdcs(cx, td)?;
         let epoch = tdcs.get(fields::TD_EPOCH);
         let parity = |epoch: u64| fields::REFCOUNT.element((epoch & 1) as u32);
         let fields = [parity(epoch), parity(epoch.wrapping_sub(1))];
