@@ -218,8 +218,9 @@ impl Round {
     pub fn last_calls(&self) -> String {
         let calls = self.last.iter().rev().take(12).rev();
         calls
-            .map(|(call, status)| format!("{call:x?}: {status}\n"))
-            .collect()
+            .map(|(call, status)| format!("{call:x?}: {status}"))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     fn below(&mut self, n: u64) -> u64 {

@@ -521,19 +521,13 @@ fn a_step_for_which_the_host_is_too_poor_can_be_done_again() {
             let refused = |why: Option<sept::Why>| assert_eq!(why, Some(sept::Why::NoMemory));
             short.account.set(true);
             // SAFETY: The memory of the bench is nobody else's.
-            refused(
-                unsafe { td.map(gpa(0), &[large], Level::M2) }
-                    .err()
-                    .map(|p| p.why),
-            );
+            let stopped = unsafe { td.map(gpa(0), &[large], Level::M2) };
+            refused(stopped.err().map(|partial| partial.why));
             short.account.set(false);
             short.pages.set(true);
             // SAFETY: As above.
-            refused(
-                unsafe { td.map(gpa(0), &[large], Level::M2) }
-                    .err()
-                    .map(|p| p.why),
-            );
+            let stopped = unsafe { td.map(gpa(0), &[large], Level::M2) };
+            refused(stopped.err().map(|partial| partial.why));
             short.pages.set(false);
             // SAFETY: As above.
             unsafe { td.map(gpa(0), &[large], Level::M2) }?;
