@@ -62,12 +62,14 @@ pub(crate) struct Call<'a> {
 #[inline(always)]
 pub(crate) fn enabled() -> bool {
     #[cfg(CONFIG_TRACEPOINTS)]
-    // SAFETY: This is the static key of a tracepoint.
-    let enabled =
-        unsafe { static_branch_unlikely!(__tracepoint_seamcall, bindings::tracepoint, key) };
+    {
+        // SAFETY: This is the static key of a tracepoint.
+        unsafe { static_branch_unlikely!(__tracepoint_seamcall, bindings::tracepoint, key) }
+    }
     #[cfg(not(CONFIG_TRACEPOINTS))]
-    let enabled = false;
-    enabled
+    {
+        false
+    }
 }
 
 /// Tells those who listen.
