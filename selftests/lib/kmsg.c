@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/klog.h>
 #include <sys/syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kmsg.h"
@@ -24,7 +25,14 @@
 /* One record is at most this long (Documentation/ABI/testing/dev-kmsg). */
 #define RECORD_SIZE	8192
 
-typedef void (*visit_t)(unsigned long long seq, int level, const char *text, void *arg);
+struct record {
+	unsigned long long seq;
+	unsigned long long usecs;	/* since boot */
+	int level;
+	const char *text;
+};
+
+typedef void (*visit_t)(const struct record *record, void *arg);
 
 /*
  * Records are "prefix,seq,timestamp,flags;text". 0, or -1 with errno: EPIPE if one was overwritten before it was read, @since or a
@@ -32,8 +40,9 @@ typedef void (*visit_t)(unsigned long long seq, int level, const char *text, voi
  */
 static int for_each_record(unsigned long long since, visit_t visit, void *arg)
 {
-	char record[RECORD_SIZE];
-	unsigned long long seq, next = since;
+	char line[RECORD_SIZE];
+	unsigned long long next = since;
+	struct record record;
 	unsigned int prefix;
 	ssize_t got;
 	char *text;
@@ -44,24 +53,26 @@ static int for_each_record(unsigned long long since, visit_t visit, void *arg)
 		return -1;
 
 	for (;;) {
-		got = read(fd, record, sizeof(record) - 1);
+		got = read(fd, line, sizeof(line) - 1);
 		/* Overwritten before it was read: the numbers show whether that matters. */
 		if (got < 0 && errno == EPIPE)
 			continue;
 		if (got <= 0)
 			break;
-		record[got] = '\0';
-		text = strchr(record, ';');
-		if (!text || sscanf(record, "%u,%llu,", &prefix, &seq) != 2)
+		line[got] = '\0';
+		text = strchr(line, ';');
+		if (!text || sscanf(line, "%u,%llu,%llu,", &prefix, &record.seq, &record.usecs) != 3)
 			continue;
-		if (seq > next) {
+		if (record.seq > next) {
 			errno = EPIPE;
 			break;
 		}
-		if (seq == next)
+		if (record.seq == next)
 			next++;
 		*strchrnul(text, '\n') = '\0';
-		visit(seq, LOG_PRI(prefix), text + 1, arg);
+		record.level = LOG_PRI(prefix);
+		record.text = text + 1;
+		visit(&record, arg);
 	}
 	err = errno;
 	close(fd);
@@ -69,9 +80,9 @@ static int for_each_record(unsigned long long since, visit_t visit, void *arg)
 	return err == EAGAIN ? 0 : -1;
 }
 
-static void note_seq(unsigned long long seq, int level, const char *text, void *arg)
+static void note_seq(const struct record *record, void *arg)
 {
-	*(unsigned long long *)arg = seq + 1;
+	*(unsigned long long *)arg = record->seq + 1;
 }
 
 /* The number that the next record will have; what was overwritten before does not matter. */
@@ -121,9 +132,10 @@ static bool contains(const char *text, const char *pattern)
 	return !fnmatch(around, text, 0);
 }
 
-static void look(unsigned long long seq, int level, const char *text, void *arg)
+static void look(const struct record *record, void *arg)
 {
 	struct search *search = arg;
+	const char *text = record->text;
 
 	if (strstr(text, EXPECT_BEGIN))
 		search->marked = true;
@@ -132,7 +144,7 @@ static void look(unsigned long long seq, int level, const char *text, void *arg)
 	if (strstr(text, "as init process"))
 		search->booted = true;
 
-	if (seq < search->since || (search->skip_marked && search->marked) || !is_complaint(level, text, search->booted))
+	if (record->seq < search->since || (search->skip_marked && search->marked) || !is_complaint(record->level, text, search->booted))
 		return;
 	for (int i = 0; search->expected && search->expected[i]; i++)
 		if (contains(text, search->expected[i])) {
@@ -169,6 +181,32 @@ int kmsg_unexpected(char *first, size_t size)
 	if (for_each_record(0, look, &search))
 		return -1;
 	return search.found;
+}
+
+struct recent {
+	const char *text;
+	unsigned long long since;
+	int count;
+};
+
+static void count_recent(const struct record *record, void *arg)
+{
+	struct recent *recent = arg;
+
+	recent->count += record->usecs >= recent->since && contains(record->text, recent->text);
+}
+
+/* How many records of the last @seconds contain @text, which may have wildcards; -1 with errno if the log cannot be read. */
+int kmsg_recent(const char *text, unsigned int seconds)
+{
+	struct recent recent = { .text = text };
+	struct timespec now;
+	unsigned long long usecs;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	usecs = now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+	recent.since = usecs < seconds * 1000000ULL ? 0 : usecs - seconds * 1000000ULL;
+	return for_each_record(ULLONG_MAX, count_recent, &recent) ? -1 : recent.count;
 }
 
 static void say(const char *text, const char *name)

@@ -8,6 +8,7 @@
 unsigned long long kmsg_now(void);
 int kmsg_complaints(unsigned long long since, const char *const *expected, char *first, size_t size);
 int kmsg_unexpected(char *first, size_t size);
+int kmsg_recent(const char *text, unsigned int seconds);
 
 /* Around complaints that the test @name provokes: who looks at the log as a whole skips what is between these, and the console, which is slow, shows none of it. */
 void kmsg_expect_begin(const char *name);
