@@ -7,6 +7,9 @@ TOP=$1 CACHE=$2 ROOT=$3 LINUX=$4
 shift 4
 . "$TOP/tools/lib.sh"
 
+# People who are not root often have not got the directories of chroot and update-ca-certificates in theirs.
+PATH=$PATH:/usr/sbin:/sbin
+
 bind()
 {
 	mkdir -p "$ROOT$2"
@@ -21,15 +24,22 @@ mount -t tmpfs tmpfs "$ROOT/tmp"
 mountpoint -q "$ROOT/dev/shm" || mount -t tmpfs tmpfs "$ROOT/dev/shm" || true
 bind "$TOP" "$IN_SRC"
 bind "$CACHE" "$IN_CACHE"
-[ -z "$LINUX" ] || bind "$LINUX" "$IN_LINUX"
+if [ -n "$LINUX" ]; then
+	bind "$LINUX" "$IN_LINUX"
+	# The tree's link to this directory says where it is on the machine.
+	bind "$TOP" "$TOP"
+fi
 [ ! -d "$TOP/../shared/vectors" ] || bind "$TOP/../shared/vectors" "$IN_VECTORS"
 
 # The machine's names, certificates and cargo configuration.
 cp -L /etc/resolv.conf /etc/hosts "$ROOT/etc/" 2>/dev/null || true
-if [ -d /usr/local/share/ca-certificates ]; then
-	mkdir -p "$ROOT/usr/local/share/ca-certificates"
-	if [ -n "$(cp -uv /usr/local/share/ca-certificates/*.crt "$ROOT/usr/local/share/ca-certificates/" 2>/dev/null)" ]; then
-		chroot "$ROOT" update-ca-certificates >/dev/null 2>&1
+CERTIFICATES=/usr/local/share/ca-certificates
+if [ -d $CERTIFICATES ] && ! diff -rq $CERTIFICATES "$ROOT$CERTIFICATES" >/dev/null 2>&1; then
+	rm -rf "$ROOT$CERTIFICATES"
+	cp -rL $CERTIFICATES "$ROOT$CERTIFICATES"
+	if ! chroot "$ROOT" update-ca-certificates >/dev/null; then
+		rm -rf "$ROOT$CERTIFICATES"
+		die "the build root does not take the certificates of $CERTIFICATES, see above"
 	fi
 fi
 mkdir -p "$CACHE/cargo"

@@ -57,6 +57,8 @@ tools_suite()
 	count tools tap "$LOGS/refusals.log"
 	try_step "tools: the kernel tree follows patches/" update "$TOOLS/tests/update.sh"
 	count tools tap "$LOGS/update.log"
+	try_step "tools: the way into the build root" enter "$TOOLS/tests/enter.sh"
+	count tools tap "$LOGS/enter.log"
 }
 
 # shape_suite NAME PARAMETER...: with another TDX module.

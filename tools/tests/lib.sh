@@ -22,3 +22,17 @@ inside()
 		shift
 		"$@"' "$WORK/top" "$WORK/cache" "$@"
 }
+
+# check NAME COMMAND...: a test; what the command wrote to WORK/log says why it failed.
+check()
+{
+	local name=$1
+	shift
+	NR=$((NR + 1))
+	if "$@"; then
+		echo "ok $NR - $name"
+	else
+		echo "not ok $NR - $name"
+		sed 's/^/# /' "$WORK/log"
+	fi
+}

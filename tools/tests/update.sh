@@ -24,20 +24,6 @@ update()
 	inside kernel_tree >"$WORK/log" 2>&1
 }
 
-# check NAME COMMAND...
-check()
-{
-	local name=$1
-	shift
-	NR=$((NR + 1))
-	if "$@"; then
-		echo "ok $NR - $name"
-	else
-		echo "not ok $NR - $name"
-		sed 's/^/# /' "$WORK/log"
-	fi
-}
-
 follows()
 {
 	update && diff -r -x '.*' -x tdx-sept "$WORK/b" "$WORK/cache/linux" >>"$WORK/log"
