@@ -390,11 +390,15 @@ pub fn run(bytes: &[u8]) -> Tally {
 pub fn run_together(sequences: &[Vec<u8>]) -> Tally {
     let world = &STARTS[0].tds.copy();
     let mut tally = Tally::default();
+    // All have looked into the books before the first of them begins to change those.
+    let runs: Vec<_> = (0..)
+        .zip(sequences)
+        .map(|(lp, bytes)| (Run::new(world, Some(lp)), bytes))
+        .collect();
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..)
-            .zip(sequences)
-            .map(|(lp, bytes)| {
-                let mut run = Run::new(world, Some(lp));
+        let threads: Vec<_> = runs
+            .into_iter()
+            .map(|(mut run, bytes)| {
                 scope.spawn(move || {
                     run.steps(&mut Unstructured::new(bytes), false);
                     run.tally
@@ -586,10 +590,12 @@ impl<'w> Run<'w> {
     }
 
     /// Whether a call writes a structure where the host says, and that is a page of a TD: with real
-    /// memory that, too, would damage the TD.
+    /// memory that, too, would damage the TD. While other processors give pages to TDs, any page may
+    /// be one.
     fn writes_to_a_td(&self, rax: Rax, args: &Args) -> bool {
         let writes = matches!(rax.known_leaf(), Some(Leaf::SysInfo | Leaf::SysRdall));
-        let in_use = |pa: u64| self.books.at(pa & self.memory_mask()).is_some();
+        let together = self.lp.is_some();
+        let in_use = |pa: u64| together || self.books.at(pa & self.memory_mask()).is_some();
         writes && [args.rcx, args.rdx, args.r8].into_iter().any(in_use)
     }
 
