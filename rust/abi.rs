@@ -29,7 +29,10 @@ pub use addr::{
     KeyedPfn,
     Pfn, //
 };
-pub use args::Args;
+pub use args::{
+    Args,
+    Operands, //
+};
 pub use leaf::{
     Interrupted,
     Leaf,

@@ -24,6 +24,7 @@ use crate::abi::{
     Leaf,
     Level,
     Operand,
+    Operands,
     Rax,
     Status, //
 };
@@ -155,9 +156,9 @@ impl fmt::Display for Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Plain success.
-    Success(Args),
+    Success(Operands),
     /// The other answer.
-    Other(Args),
+    Other(Operands),
 }
 
 /// A leaf function in one of its interface versions, on one TDX module.
@@ -192,11 +193,11 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
     ///
     /// As for [`Seamcall::call`].
     #[inline(always)]
-    unsafe fn once(&self, inputs: Args) -> (Status, Args) {
-        let mut args = inputs;
+    unsafe fn once(&self, inputs: Operands) -> (Status, Operands) {
+        let mut args = Args::from(inputs);
         // SAFETY: The caller keeps the promises of `Seamcall::call`.
         let status = unsafe { self.seam.call(Rax::new(self.leaf, self.version), &mut args) };
-        (status, args)
+        (status, args.operands())
     }
 
     /// Calls until the status is none that asks for another call.
@@ -205,14 +206,21 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
     ///
     /// As for [`Seamcall::call`].
     #[inline(always)]
-    unsafe fn settle(&self, inputs: Args) -> (Status, Args) {
+    unsafe fn settle(&self, inputs: Operands) -> (Status, Operands) {
         // SAFETY: As for this function.
-        let (status, args) = unsafe { self.once(inputs) };
+        let (status, outputs) = unsafe { self.once(inputs) };
         if status.is_success() {
-            (status, args)
+            (status, outputs)
         } else {
+            // Copies: what the function takes by reference would be in memory, and not in registers, for
+            // calls that succeed, too.
+            let (call, inputs, outputs) = (
+                Self { ..*self },
+                Operands { ..inputs },
+                Operands { ..outputs },
+            );
             // SAFETY: As for this function.
-            unsafe { self.again(inputs, status, args) }
+            unsafe { call.again(inputs, status, outputs) }
         }
     }
 
@@ -222,9 +230,14 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
     ///
     /// As for [`Seamcall::call`].
     #[cold]
-    unsafe fn again(&self, inputs: Args, status: Status, args: Args) -> (Status, Args) {
+    unsafe fn again(
+        &self,
+        inputs: Operands,
+        status: Status,
+        outputs: Operands,
+    ) -> (Status, Operands) {
         let interrupted = self.leaf.interrupted();
-        let (mut inputs, mut status, mut args) = (inputs, status, args);
+        let (mut inputs, mut status, mut outputs) = (inputs, status, outputs);
         let (mut no_entropy, mut restarts, mut resumes) = (1, 1, 1);
         loop {
             // A failed attempt may have changed the registers: each begins with its inputs.
@@ -238,19 +251,19 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
                     (&mut resumes, RESUME_LIMIT)
                 }
                 (Status::INTERRUPTED_RESUMABLE, Interrupted::ResumeOutputs) => {
-                    inputs = args;
+                    inputs = outputs;
                     (&mut resumes, RESUME_LIMIT)
                 }
-                _ => return (status, args),
+                _ => return (status, outputs),
             };
             if *tries >= limit {
-                return (status, args);
+                return (status, outputs);
             }
             *tries += 1;
             // SAFETY: As for this function. What a call has taken is not given again: its outputs
             // name the rest.
             let next = unsafe { self.once(inputs) };
-            (status, args) = next;
+            (status, outputs) = next;
         }
     }
 
@@ -264,13 +277,13 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
     ///
     /// As for [`Seamcall::call`].
     #[inline(always)]
-    pub(crate) unsafe fn run(&self, inputs: Args) -> Result<Args> {
+    pub(crate) unsafe fn run(&self, inputs: Operands) -> Result<Operands> {
         // SAFETY: As for this function.
-        let (status, args) = unsafe { self.settle(inputs) };
+        let (status, outputs) = unsafe { self.settle(inputs) };
         if status.is_success() {
-            Ok(args)
+            Ok(outputs)
         } else {
-            Err(self.error(status, &args))
+            Err(self.error(status, outputs.rcx, outputs.rdx))
         }
     }
 
@@ -284,24 +297,23 @@ impl<'a, S: Seamcall + ?Sized> Call<'a, S> {
     ///
     /// As for [`Seamcall::call`].
     #[inline(always)]
-    pub(crate) unsafe fn run_or(&self, inputs: Args, other: Status) -> Result<Answer> {
+    pub(crate) unsafe fn run_or(&self, inputs: Operands, other: Status) -> Result<Answer> {
         // SAFETY: As for this function.
         let settled = unsafe { self.settle(inputs) };
         match settled {
-            (Status::SUCCESS, args) => Ok(Answer::Success(args)),
-            (status, args) if status.is(other) => Ok(Answer::Other(args)),
-            (status, args) => Err(self.error(status, &args)),
+            (Status::SUCCESS, outputs) => Ok(Answer::Success(outputs)),
+            (status, outputs) if status.is(other) => Ok(Answer::Other(outputs)),
+            (status, outputs) => Err(self.error(status, outputs.rcx, outputs.rdx)),
         }
     }
 
-    /// Kept out of the way of the calls that succeed.
-    #[cold]
-    fn error(&self, status: Status, args: &Args) -> Error {
+    #[inline]
+    fn error(&self, status: Status, rcx: u64, rdx: u64) -> Error {
         Error {
             leaf: self.leaf,
             status,
-            rcx: args.rcx,
-            rdx: args.rdx,
+            rcx,
+            rdx,
         }
     }
 }

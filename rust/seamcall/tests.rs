@@ -37,23 +37,16 @@ impl Seamcall for Script {
     }
 }
 
-const INPUTS: Args = Args {
+const INPUTS: Operands = Operands {
     rcx: 0x1000,
     rdx: 0x2000,
     r8: 0,
     r9: 0,
     r10: 0,
     r11: 0,
-    r12: 0,
-    r13: 0,
-    r14: 0,
-    r15: 0,
-    rbx: 0,
-    rdi: 0,
-    rsi: 0,
 };
 
-fn run(script: &Script) -> Result<Args> {
+fn run(script: &Script) -> Result<Operands> {
     // SAFETY: A script takes no pages.
     unsafe { Call::new(script, Leaf::MngCreate).run(INPUTS) }
 }
@@ -68,7 +61,7 @@ fn no_entropy_is_retried_with_the_same_inputs() {
     assert!(run(&script).is_ok());
     let calls = script.calls.borrow();
     assert_eq!(calls.len(), 3);
-    assert!(calls.iter().all(|(_, args)| *args == INPUTS));
+    assert!(calls.iter().all(|(_, args)| *args == Args::from(INPUTS)));
 }
 
 #[test]

@@ -99,8 +99,8 @@ fn registers(
     select: impl Fn(u32, u64) -> bool,
 ) -> fmt::Result {
     let mut separator = "";
-    for (bit, (name, value)) in (0..).zip(REGISTERS.iter().zip(values)) {
-        if select(bit, *value) {
+    for (bit, (name, value)) in (0..).zip(REGISTERS.iter().zip(values.to_array())) {
+        if select(bit, value) {
             write!(f, "{separator}\"{name}\":\"{value:#x}\"")?;
             separator = ",";
         }

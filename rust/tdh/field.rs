@@ -5,7 +5,7 @@
 use crate::{
     abi::{
         metadata::FieldId,
-        Args,
+        Operands,
         Status, //
     },
     seamcall::{
@@ -43,8 +43,12 @@ pub(super) fn raw(id: Option<FieldId>) -> u64 {
 /// # Errors
 ///
 /// METADATA_FIELD_ID_INCORRECT, METADATA_FIELD_NOT_READABLE, and what the leaf adds.
-pub(super) fn read<S: Seamcall>(call: &Call<'_, S>, args: Args, field: FieldId) -> Result<Field> {
-    let args = Args {
+pub(super) fn read<S: Seamcall>(
+    call: &Call<'_, S>,
+    args: Operands,
+    field: FieldId,
+) -> Result<Field> {
+    let args = Operands {
         rdx: field.into_raw(),
         ..args
     };
@@ -60,8 +64,8 @@ pub(super) fn read<S: Seamcall>(call: &Call<'_, S>, args: Args, field: FieldId) 
 /// # Errors
 ///
 /// What the leaf adds.
-pub(super) fn first<S: Seamcall>(call: &Call<'_, S>, args: Args) -> Result<Option<FieldId>> {
-    let args = Args { rdx: NONE, ..args };
+pub(super) fn first<S: Seamcall>(call: &Call<'_, S>, args: Operands) -> Result<Option<FieldId>> {
+    let args = Operands { rdx: NONE, ..args };
     // SAFETY: The call gives no page away and writes no memory of the host.
     match unsafe { call.run_or(args, Status::METADATA_FIRST_FIELD_ID_IN_CONTEXT) }? {
         Answer::Success(out) | Answer::Other(out) => Ok(id(out.rdx)),

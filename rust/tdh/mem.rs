@@ -10,9 +10,9 @@ mod sept;
 
 use crate::{
     abi::{
-        Args,
         GpaWord,
         Leaf,
+        Operands,
         Pfn, //
     },
     seamcall::{
@@ -52,11 +52,11 @@ pub use sept::{
 
 /// The operands of most leaves: an entry of the S-EPT, and the TD.
 #[inline]
-fn entry(tdr: Pfn, at: GpaWord) -> Args {
-    Args {
+fn entry(tdr: Pfn, at: GpaWord) -> Operands {
+    Operands {
         rcx: at.into_raw(),
         rdx: tdr.pa(),
-        ..Args::default()
+        ..Operands::default()
     }
 }
 
@@ -71,7 +71,7 @@ fn entry(tdr: Pfn, at: GpaWord) -> Args {
 /// `page`, and at higher levels the pages that follow it, must be the caller's to give.
 #[inline]
 unsafe fn give<S: Seamcall>(seam: &S, leaf: Leaf, tdr: Pfn, at: GpaWord, page: Pfn) -> Result {
-    let args = Args {
+    let args = Operands {
         r8: page.pa(),
         ..entry(tdr, at)
     };

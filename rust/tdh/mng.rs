@@ -5,10 +5,10 @@
 use crate::{
     abi::{
         metadata::FieldId,
-        Args,
         Hkid,
         HostPa,
         Leaf,
+        Operands,
         Pfn,
         Status, //
     },
@@ -25,10 +25,10 @@ use crate::{
 };
 
 /// Operands of the leaves that take nothing but a TDR.
-fn of(tdr: Pfn) -> Args {
-    Args {
+fn of(tdr: Pfn) -> Operands {
+    Operands {
         rcx: tdr.pa(),
-        ..Args::default()
+        ..Operands::default()
     }
 }
 
@@ -42,7 +42,7 @@ fn of(tdr: Pfn) -> Args {
 ///
 /// `tdr` must be the caller's to give.
 pub unsafe fn create<S: Seamcall>(seam: &S, tdr: Pfn, hkid: Hkid) -> Result {
-    let args = Args {
+    let args = Operands {
         rdx: u64::from(hkid.get()),
         ..of(tdr)
     };
@@ -86,10 +86,10 @@ pub fn key_config<S: Seamcall>(seam: &S, tdr: Pfn) -> Result<KeyConfigured> {
 ///
 /// `page` must be the caller's to give.
 pub unsafe fn addcx<S: Seamcall>(seam: &S, tdr: Pfn, page: Pfn) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: page.pa(),
         rdx: tdr.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: `page` is the caller's to give.
     unsafe { Call::new(seam, Leaf::MngAddcx).run(args) }.map(|_| ())
@@ -102,7 +102,7 @@ pub unsafe fn addcx<S: Seamcall>(seam: &S, tdr: Pfn, page: Pfn) -> Result {
 /// OPERAND_INVALID with the parameter that is wrong; RCX says more about CPUID_CONFIG.
 /// TDCS_NOT_ALLOCATED if control pages are missing.
 pub fn init<S: Seamcall>(seam: &S, tdr: Pfn, params: HostPa<1024>) -> Result {
-    let args = Args {
+    let args = Operands {
         rdx: params.get(),
         ..of(tdr)
     };
@@ -145,7 +145,7 @@ pub fn first_field<S: Seamcall>(seam: &S, tdr: Pfn) -> Result<Option<FieldId>> {
 /// METADATA_FIELD_ID_INCORRECT, METADATA_FIELD_NOT_WRITABLE, METADATA_FIELD_VALUE_NOT_VALID,
 /// METADATA_WR_MASK_NOT_VALID; OPERAND_BUSY with METADATA_FIELD if another call wrote it meanwhile.
 pub fn wr<S: Seamcall>(seam: &S, tdr: Pfn, field: FieldId, value: u64, mask: u64) -> Result<u64> {
-    let args = Args {
+    let args = Operands {
         rdx: field.into_raw(),
         r8: value,
         r9: mask,

@@ -4,10 +4,10 @@
 
 use crate::{
     abi::{
-        Args,
         Gpa,
         Leaf,
         Level,
+        Operands,
         Pfn, //
     },
     seamcall::{
@@ -35,10 +35,10 @@ pub fn chunks() -> impl Iterator<Item = Chunk> {
 ///
 /// EPT_ENTRY_NOT_PRESENT if no 4 KiB page is mapped at `gpa`.
 pub fn extend<S: Seamcall>(seam: &S, tdr: Pfn, gpa: Gpa, chunk: Chunk) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: gpa.get() | (chunk.get() << CHUNK_SHIFT),
         rdx: tdr.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The call gives no page away and writes no memory of the host.
     unsafe { Call::new(seam, Leaf::MrExtend).run(args) }.map(|_| ())
@@ -50,9 +50,9 @@ pub fn extend<S: Seamcall>(seam: &S, tdr: Pfn, gpa: Gpa, chunk: Chunk) -> Result
 ///
 /// NO_VCPUS if the TD has none.
 pub fn finalize<S: Seamcall>(seam: &S, tdr: Pfn) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: tdr.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The call gives no page away and writes no memory of the host.
     unsafe { Call::new(seam, Leaf::MrFinalize).run(args) }.map(|_| ())

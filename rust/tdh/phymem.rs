@@ -4,10 +4,10 @@
 
 use crate::{
     abi::{
-        Args,
         KeyedPfn,
         Leaf,
         Level,
+        Operands,
         PageType,
         Pfn,
         Status, //
@@ -34,7 +34,7 @@ pub struct PageMetadata {
 }
 
 impl PageMetadata {
-    fn from_args(out: &Args) -> Self {
+    fn from_operands(out: &Operands) -> Self {
         let page_type = PageType::from_raw(out.rcx);
         Self {
             page_type,
@@ -54,13 +54,13 @@ impl PageMetadata {
 ///
 /// OPERAND_ADDR_RANGE_ERROR if no TDMR covers the page.
 pub fn page_rdmd<S: Seamcall>(seam: &S, page: Pfn) -> Result<PageMetadata> {
-    let args = Args {
+    let args = Operands {
         rcx: page.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The call gives no page away and writes no memory.
     let out = unsafe { Call::new(seam, Leaf::PhymemPageRdmd).run(args) }?;
-    Ok(PageMetadata::from_args(&out))
+    Ok(PageMetadata::from_operands(&out))
 }
 
 /// TDH.PHYMEM.PAGE.RECLAIM: takes a page of a TD back whose KeyID is free. Returns what it was.
@@ -70,13 +70,13 @@ pub fn page_rdmd<S: Seamcall>(seam: &S, page: Pfn) -> Result<PageMetadata> {
 /// LIFECYCLE_STATE_INCORRECT if the TD still has its KeyID; TD_ASSOCIATED_PAGES_EXIST for a TDR whose
 /// TD still has other pages. RCX and RDX of the error are page type and owner.
 pub fn page_reclaim<S: Seamcall>(seam: &S, page: Pfn) -> Result<PageMetadata> {
-    let args = Args {
+    let args = Operands {
         rcx: page.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The call gives a page back; it takes none and writes no memory.
     let out = unsafe { Call::new(seam, Leaf::PhymemPageReclaim).run(args) }?;
-    Ok(PageMetadata::from_args(&out))
+    Ok(PageMetadata::from_operands(&out))
 }
 
 /// TDH.PHYMEM.PAGE.WBINVD: writes back and invalidates the cache lines of a 4 KiB page with the
@@ -87,9 +87,9 @@ pub fn page_reclaim<S: Seamcall>(seam: &S, page: Pfn) -> Result<PageMetadata> {
 /// None but those common to all leaves.
 #[inline]
 pub fn page_wbinvd<S: Seamcall>(seam: &S, page: KeyedPfn) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: page.raw(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The call gives no page away, and writes back what was written before.
     unsafe { Call::new(seam, Leaf::PhymemPageWbinvd).run(args) }.map(|_| ())
@@ -114,7 +114,7 @@ pub fn cache_wb<S: Seamcall>(seam: &S) -> Result<CacheWritten> {
     // SAFETY: The call gives no page away, and writes back what was written before.
     let answer = unsafe {
         Call::new(seam, Leaf::PhymemCacheWb)
-            .run_or(Args::default(), Status::NO_HKID_READY_TO_WBCACHE)
+            .run_or(Operands::default(), Status::NO_HKID_READY_TO_WBCACHE)
     }?;
     Ok(match answer {
         Answer::Success(_) => CacheWritten::Now,

@@ -5,8 +5,8 @@
 use crate::{
     abi::{
         metadata::FieldId,
-        Args,
         Leaf,
+        Operands,
         Pfn,
         Status, //
     },
@@ -40,10 +40,10 @@ pub use enter::{
 ///
 /// `tdvpr` must be the caller's to give.
 pub unsafe fn create<S: Seamcall>(seam: &S, tdr: Pfn, tdvpr: Pfn) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: tdvpr.pa(),
         rdx: tdr.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: `tdvpr` is the caller's to give.
     unsafe { Call::new(seam, Leaf::VpCreate).run(args) }.map(|_| ())
@@ -59,10 +59,10 @@ pub unsafe fn create<S: Seamcall>(seam: &S, tdr: Pfn, tdvpr: Pfn) -> Result {
 ///
 /// `page` must be the caller's to give.
 pub unsafe fn addcx<S: Seamcall>(seam: &S, tdvpr: Pfn, page: Pfn) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: page.pa(),
         rdx: tdvpr.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: `page` is the caller's to give.
     unsafe { Call::new(seam, Leaf::VpAddcx).run(args) }.map(|_| ())
@@ -75,21 +75,21 @@ pub unsafe fn addcx<S: Seamcall>(seam: &S, tdvpr: Pfn, page: Pfn) -> Result {
 ///
 /// TDCX_NUM_INCORRECT if pages are missing, MAX_VCPUS_EXCEEDED, VCPU_STATE_INCORRECT.
 pub fn init<S: Seamcall>(seam: &S, tdvpr: Pfn, rcx: u64, x2apic_id: u32) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: tdvpr.pa(),
         rdx: rcx,
         r8: u64::from(x2apic_id),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The call gives no page away and writes no memory of the host.
     unsafe { Call::versioned(seam, Leaf::VpInit, 1).run(args) }.map(|_| ())
 }
 
 /// Operands of the leaves that take a TDVPR and a field.
-fn of(tdvpr: Pfn) -> Args {
-    Args {
+fn of(tdvpr: Pfn) -> Operands {
+    Operands {
         rcx: tdvpr.pa(),
-        ..Args::default()
+        ..Operands::default()
     }
 }
 
@@ -140,7 +140,7 @@ pub unsafe fn wr<S: Seamcall>(
     value: u64,
     mask: u64,
 ) -> Result<u64> {
-    let args = Args {
+    let args = Operands {
         rdx: field.into_raw(),
         r8: value,
         r9: mask,

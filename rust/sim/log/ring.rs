@@ -51,8 +51,8 @@ pub(super) struct Entry {
 impl Entry {
     #[inline]
     fn encode(call: &Call) -> [u64; WORDS] {
-        let [rcx, rdx, r8, r9, r10, r11] = call.before;
-        let [rcx_out, rdx_out, r8_out, r9_out, r10_out, r11_out] = call.after;
+        let [rcx, rdx, r8, r9, r10, r11] = call.before.to_array();
+        let [rcx_out, rdx_out, r8_out, r9_out, r10_out, r11_out] = call.after.to_array();
         [
             call.start,
             call.cycles,
@@ -84,9 +84,9 @@ impl Entry {
             cpu: (origin >> 8) as u32,
             origin: Origin::decode(origin),
             rax,
-            before: [rcx, rdx, r8, r9, r10, r11],
+            before: [rcx, rdx, r8, r9, r10, r11].into(),
             status: Status::from_raw(status),
-            after,
+            after: after.into(),
             memory: recording::Operands::decode(memory),
         }
     }
@@ -183,7 +183,7 @@ pub(in super::super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(call) = ring.get(number) else {
             continue;
         };
-        let [rcx, rdx, r8, r9, r10, r11] = call.before;
+        let [rcx, rdx, r8, r9, r10, r11] = call.before.to_array();
         write!(
             f,
             "seq={number} tsc={} cpu={} caller={} leaf={} rax={:#x} rcx={rcx:#x} rdx={rdx:#x} \
@@ -194,7 +194,7 @@ pub(in super::super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
             Name(Rax::from_raw(call.rax).leaf().get()),
             call.rax,
         )?;
-        let [rcx, rdx, r8, r9, r10, r11] = call.after;
+        let [rcx, rdx, r8, r9, r10, r11] = call.after.to_array();
         writeln!(
             f,
             "status={:#018x} rcx_out={rcx:#x} rdx_out={rdx:#x} r8_out={r8:#x} r9_out={r9:#x} \

@@ -4,9 +4,9 @@
 
 use crate::{
     abi::{
-        Args,
         Gpa,
         Leaf,
+        Operands,
         Pfn, //
     },
     seamcall::{
@@ -23,11 +23,11 @@ const WORD_SHIFT: u32 = 3;
 /// Number of an 8-byte word within a 4 KiB page.
 pub type Word = Bounded<u64, 9>;
 
-fn operands(tdr: Pfn, gpa: Gpa, word: Word) -> Args {
-    Args {
+fn operands(tdr: Pfn, gpa: Gpa, word: Word) -> Operands {
+    Operands {
         rcx: gpa.get() | (word.get() << WORD_SHIFT),
         rdx: tdr.pa(),
-        ..Args::default()
+        ..Operands::default()
     }
 }
 
@@ -48,7 +48,7 @@ pub fn rd<S: Seamcall>(seam: &S, tdr: Pfn, gpa: Gpa, word: Word) -> Result<u64> 
 ///
 /// As for [`rd`]; EPT_ENTRY_STATE_INCORRECT also if the page is blocked for writing.
 pub fn wr<S: Seamcall>(seam: &S, tdr: Pfn, gpa: Gpa, word: Word, value: u64) -> Result<u64> {
-    let args = Args {
+    let args = Operands {
         r8: value,
         ..operands(tdr, gpa, word)
     };

@@ -4,10 +4,10 @@
 
 use crate::{
     abi::{
-        Args,
         Gpa,
         GpaWord,
         Leaf,
+        Operands,
         Pfn, //
     },
     seamcall::{
@@ -37,12 +37,12 @@ pub unsafe fn page_add<S: Seamcall>(
     page: Pfn,
     source: Pfn,
 ) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: gpa.get(),
         rdx: tdr.pa(),
         r8: page.pa(),
         r9: source.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: `page` is the caller's to give.
     unsafe { Call::new(seam, Leaf::MemPageAdd).run(args) }.map(|_| ())
@@ -93,11 +93,11 @@ pub fn page_remove<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<Pfn> 
 ///
 /// `page` must be the caller's to give.
 pub unsafe fn page_relocate<S: Seamcall>(seam: &S, tdr: Pfn, gpa: Gpa, page: Pfn) -> Result<Pfn> {
-    let args = Args {
+    let args = Operands {
         rcx: gpa.get(),
         rdx: tdr.pa(),
         r8: page.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: `page` is the caller's to give.
     let out = unsafe { Call::new(seam, Leaf::MemPageRelocate).run(args) }?;

@@ -4,9 +4,9 @@
 
 use crate::{
     abi::{
-        Args,
         GpaWord,
         Leaf,
+        Operands,
         Pfn,
         Status, //
     },
@@ -68,9 +68,9 @@ pub fn range_unblock<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result {
 /// left the guest since the last but one call.
 #[inline]
 pub fn track<S: Seamcall>(seam: &S, tdr: Pfn) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: tdr.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The call gives no page away and writes no memory of the host.
     unsafe { Call::new(seam, Leaf::MemTrack).run(args) }.map(|_| ())

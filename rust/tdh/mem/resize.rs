@@ -4,9 +4,9 @@
 
 use crate::{
     abi::{
-        Args,
         GpaWord,
         Leaf,
+        Operands,
         Pfn, //
     },
     seamcall::{
@@ -31,7 +31,7 @@ pub unsafe fn page_demote<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord, table: P
     /// Register value for "no page for this L2 VM".
     const NO_L2_PAGE: u64 = u64::MAX;
 
-    let args = Args {
+    let args = Operands {
         r8: table.pa(),
         r9: NO_L2_PAGE,
         r10: NO_L2_PAGE,

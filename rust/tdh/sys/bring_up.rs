@@ -4,11 +4,11 @@
 
 use crate::{
     abi::{
-        Args,
         Hkid,
         HostPa,
         Leaf,
         Level,
+        Operands,
         Pfn,
         Status, //
     },
@@ -29,7 +29,7 @@ use crate::{
 /// the platform is not as the module needs it.
 pub fn init<S: Seamcall>(seam: &S) -> Result {
     // SAFETY: The call gives no page away and writes no memory of the host.
-    unsafe { Call::new(seam, Leaf::SysInit).run(Args::default()) }.map(|_| ())
+    unsafe { Call::new(seam, Leaf::SysInit).run(Operands::default()) }.map(|_| ())
 }
 
 /// TDH.SYS.LP.INIT: initialises the module on the CPU that this runs on. On every CPU.
@@ -40,7 +40,7 @@ pub fn init<S: Seamcall>(seam: &S) -> Result {
 /// INCONSISTENT_CPUID_FIELD if the CPU differs from that of [`init`].
 pub fn lp_init<S: Seamcall>(seam: &S) -> Result {
     // SAFETY: The call gives no page away and writes no memory of the host.
-    unsafe { Call::new(seam, Leaf::SysLpInit).run(Args::default()) }.map(|_| ())
+    unsafe { Call::new(seam, Leaf::SysLpInit).run(Operands::default()) }.map(|_| ())
 }
 
 /// The TDMRs that the module is to manage: an array of physical addresses of TDMR_INFO.
@@ -76,11 +76,11 @@ impl TdmrList {
 ///
 /// The PAMTs that the TDMRs name must be the caller's to give.
 pub unsafe fn config<S: Seamcall>(seam: &S, tdmrs: TdmrList, hkid: Hkid) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: tdmrs.array.get(),
         rdx: tdmrs.nr,
         r8: u64::from(hkid.get()),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The PAMTs are the caller's to give.
     unsafe { Call::new(seam, Leaf::SysConfig).run(args) }.map(|_| ())
@@ -94,7 +94,7 @@ pub unsafe fn config<S: Seamcall>(seam: &S, tdmrs: TdmrList, hkid: Hkid) -> Resu
 pub fn key_config<S: Seamcall>(seam: &S) -> Result<KeyConfigured> {
     let call = Call::new(seam, Leaf::SysKeyConfig);
     // SAFETY: The call gives no page away and writes no memory of the host.
-    let answer = unsafe { call.run_or(Args::default(), Status::KEY_CONFIGURED) }?;
+    let answer = unsafe { call.run_or(Operands::default(), Status::KEY_CONFIGURED) }?;
     Ok(match answer {
         Answer::Success(_) => KeyConfigured::Now,
         Answer::Other(_) => KeyConfigured::Already,
@@ -121,9 +121,9 @@ pub fn tdmr_init<S: Seamcall>(seam: &S, base: Pfn) -> Option<Result<TdmrInit>> {
     if !base.is_aligned_to(Level::G1) {
         return None;
     }
-    let args = Args {
+    let args = Operands {
         rcx: base.pa(),
-        ..Args::default()
+        ..Operands::default()
     };
     let call = Call::new(seam, Leaf::SysTdmrInit);
     // SAFETY: The call gives no page away and writes the PAMT, which is the module's.
@@ -142,5 +142,5 @@ pub fn tdmr_init<S: Seamcall>(seam: &S, base: Pfn) -> Option<Result<TdmrInit>> {
 /// SYS_STATE_INCORRECT out of order; SYS_INVALID_HANDOFF if there is nothing to take over.
 pub fn update<S: Seamcall>(seam: &S) -> Result {
     // SAFETY: The call gives no page away and writes no memory of the host.
-    unsafe { Call::new(seam, Leaf::SysUpdate).run(Args::default()) }.map(|_| ())
+    unsafe { Call::new(seam, Leaf::SysUpdate).run(Operands::default()) }.map(|_| ())
 }

@@ -4,8 +4,8 @@
 
 use crate::{
     abi::{
-        Args,
         Leaf, //
+        Operands,
     },
     seamcall::{
         Call,
@@ -22,9 +22,9 @@ use crate::{
 /// OPERAND_INVALID with RCX if the module does not know that version; SYS_BUSY if another CPU is in
 /// the module.
 pub fn shutdown<S: Seamcall>(seam: &S, handoff: u16) -> Result {
-    let args = Args {
+    let args = Operands {
         rcx: u64::from(handoff),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The call gives no page away and writes no memory of the host.
     unsafe { Call::new(seam, Leaf::SysShutdown).run(args) }.map(|_| ())
@@ -37,7 +37,7 @@ pub fn shutdown<S: Seamcall>(seam: &S, handoff: u16) -> Result {
 /// None but those common to all leaves.
 pub fn lp_shutdown<S: Seamcall>(seam: &S) -> Result {
     // SAFETY: The call gives no page away and writes no memory of the host.
-    unsafe { Call::new(seam, Leaf::SysLpShutdown).run(Args::default()) }.map(|_| ())
+    unsafe { Call::new(seam, Leaf::SysLpShutdown).run(Operands::default()) }.map(|_| ())
 }
 
 /// TDH.SYS.DISABLE: disables the module for good; every later SEAMCALL fails.
@@ -52,5 +52,5 @@ pub fn lp_shutdown<S: Seamcall>(seam: &S) -> Result {
 /// No memory that the module has may be used afterwards before it was cleared.
 pub unsafe fn disable<S: Seamcall>(seam: &S) -> Result {
     // SAFETY: The caller deals with the memory.
-    unsafe { Call::new(seam, Leaf::SysDisable).run(Args::default()) }.map(|_| ())
+    unsafe { Call::new(seam, Leaf::SysDisable).run(Operands::default()) }.map(|_| ())
 }

@@ -5,9 +5,9 @@
 use crate::{
     abi::{
         metadata::FieldId,
-        Args,
         HostPa,
         Leaf,
+        Operands,
         Pfn,
         Status, //
     },
@@ -38,7 +38,7 @@ pub fn rd<S: Seamcall>(seam: &S, field: FieldId) -> Result<u64> {
 ///
 /// As for [`rd`].
 pub fn rd_next<S: Seamcall>(seam: &S, field: FieldId) -> Result<Field> {
-    field::read(&Call::new(seam, Leaf::SysRd), Args::default(), field)
+    field::read(&Call::new(seam, Leaf::SysRd), Operands::default(), field)
 }
 
 /// TDH.SYS.RD: returns the first field of the module.
@@ -47,7 +47,7 @@ pub fn rd_next<S: Seamcall>(seam: &S, field: FieldId) -> Result<Field> {
 ///
 /// SYS_LP_INIT_NOT_DONE if this CPU did not run [`lp_init`](super::lp_init).
 pub fn first_field<S: Seamcall>(seam: &S) -> Result<Option<FieldId>> {
-    field::first(&Call::new(seam, Leaf::SysRd), Args::default())
+    field::first(&Call::new(seam, Leaf::SysRd), Operands::default())
 }
 
 /// TDH.SYS.RDALL: writes the fields from `from` on, or all, into the page `buffer`. Returns the field
@@ -65,10 +65,10 @@ pub unsafe fn rdall<S: Seamcall>(
     buffer: Pfn,
     from: Option<FieldId>,
 ) -> Result<Option<FieldId>> {
-    let args = Args {
+    let args = Operands {
         rdx: buffer.pa(),
         r8: field::raw(from),
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: `buffer` is the caller's to have written.
     match unsafe { Call::new(seam, Leaf::SysRdall).run_or(args, Status::METADATA_LIST_OVERFLOW) }? {
@@ -104,12 +104,12 @@ impl InfoBuffers {
 ///
 /// The buffers must be the caller's to have written.
 pub unsafe fn info<S: Seamcall>(seam: &S, buffers: InfoBuffers) -> Result<u64> {
-    let args = Args {
+    let args = Operands {
         rcx: buffers.info.get(),
         rdx: InfoBuffers::INFO_SIZE,
         r8: buffers.cmrs.get(),
         r9: InfoBuffers::NR_CMRS,
-        ..Args::default()
+        ..Operands::default()
     };
     // SAFETY: The buffers are the caller's to have written.
     unsafe { Call::new(seam, Leaf::SysInfo).run(args) }.map(|out| out.r9)
