@@ -52,8 +52,12 @@ use super::{
 use core::fmt;
 use kernel::{
     debugfs::Scope,
-    prelude::*, //
+    prelude::*,
+    sync::SetOnce, //
 };
+
+/// The files stay: the simulator never goes away.
+static FILES: SetOnce<Pin<KBox<Scope<()>>>> = SetOnce::new();
 
 /// Creates the files.
 pub(super) fn start() -> Result {
@@ -80,8 +84,8 @@ pub(super) fn start() -> Result {
             dir.write_only_callback_file(c"seamcall", &(), &|(), r| seamcall::write(r));
         }
     });
-    // The simulator never goes away, and neither do its files.
-    core::mem::forget(KBox::pin_init(files, GFP_KERNEL)?);
+    let files = KBox::pin_init(files, GFP_KERNEL)?;
+    FILES.populate(files).then_some(()).ok_or(EBUSY)?;
     if log::is_recording() {
         ffi::tdx_sim_create_trace_file();
     }
