@@ -125,6 +125,16 @@ impl Ram {
         Some(page.get_or_init(new_page))
     }
 
+    /// The page of `pa` that `value` is to be written to. Memory that nobody wrote reads zero, so that clearing it
+    /// need not allocate it.
+    fn page_for(&self, pa: u64, value: u64) -> Option<&Page> {
+        if value == 0 {
+            self.written(pa)
+        } else {
+            self.page(pa)
+        }
+    }
+
     fn index(pa: u64) -> usize {
         assert_eq!(pa % 8, 0, "unaligned access to {pa:#x}");
         (pa % PAGE_SIZE / 8) as usize
@@ -143,13 +153,15 @@ impl Ram {
 
     fn store(&self, pa: u64, value: u64) {
         let index = Self::index(pa);
-        // Memory that nobody wrote reads zero, so that clearing it need not allocate it.
-        if let Some(page) = if value == 0 {
-            self.written(pa)
-        } else {
-            self.page(pa)
-        } {
+        if let Some(page) = self.page_for(pa, value) {
             page[index].store(value, Ordering::Release);
+        }
+    }
+
+    /// Writes `word` to all of the page of `pa`.
+    fn fill(&self, pa: u64, word: u64) {
+        for to in self.page_for(pa, word).into_iter().flatten() {
+            to.store(word, Ordering::Release);
         }
     }
 }
@@ -342,8 +354,9 @@ impl Platform for Cpu<'_> {
 
     fn fill_page(&self, pa: u64, word: u64) {
         for offset in (0..PAGE_SIZE).step_by(8) {
-            self.store(pa + offset, word);
+            self.tell(pa + offset, Access::Write);
         }
+        self.machine.ram.fill(pa, word);
     }
 
     fn sha512_block(&self, state: &mut [u64; 8], block: &[u8; 128]) {
