@@ -22,5 +22,5 @@ say ""
 step "host: SEAMCALLs a second" bench-host bench_host
 # From criterion's lines: the name before "time:", the estimate between two bounds in "thrpt:".
 awk '/^SEAMCALLs\// { name = substr($0, 11); sub(/ *time:.*/, "", name) }
-     /thrpt: / { unit = $5; sub(/elem/, " calls", unit); printf "  %-48s %8s %s\n", name, $4, unit }' "$LOGS/bench-host.log"
+     /thrpt: .* .?elem/ { unit = $5; sub(/elem/, " calls", unit); printf "  %-48s %8s %s\n", name, $4, unit }' "$LOGS/bench-host.log"
 took
