@@ -6,11 +6,11 @@ export LINUX MACHINE BACKEND TESTS VARIANT TRACE FILES DEBIAN_MIRROR SEED ROUND 
 # The shells of the tools count in a SECONDS of their own.
 export SOAK_SECONDS := $(SECONDS)
 
-.PHONY: help run test soak fuzz coverage bench replay kernel check shell clean distclean
+.PHONY: help run test test-debug soak fuzz coverage bench replay kernel check shell clean distclean
 .NOTPARALLEL:
 
 help:
 	@cat tools/help.txt
 
-run test soak fuzz coverage bench replay kernel check shell clean distclean:
+run test test-debug soak fuzz coverage bench replay kernel check shell clean distclean:
 	@tools/front.sh $@

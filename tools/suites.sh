@@ -61,6 +61,43 @@ tools_suite()
 	count tools tap "$LOGS/enter.log"
 }
 
+# Bugs that tdx_sept_planted has, and what says that one was found.
+PLANTED=("out_of_bounds KASAN: slab-out-of-bounds" "lock_inversion possible circular locking dependency" "leak unreferenced object"
+	"warning WARNING: .*planted")
+
+planted_suite()
+{
+	local log=$LOGS/planted.log
+	try_step "QEMU: planted bugs are found" planted find_planted
+	count planted tap "$log"
+}
+
+find_planted()
+{
+	local planted bug nr=0
+	echo "# program: planted"
+	for planted in "${PLANTED[@]}"; do
+		bug=${planted%% *}
+		nr=$((nr + 1))
+		if is_found "$bug" "${planted#* }" >"$BUILD/planted.said" 2>&1; then
+			echo "ok $nr - $bug"
+		else
+			echo "not ok $nr - $bug"
+			sed 's/^/# /' "$BUILD/planted.said"
+		fi
+	done
+	echo "1..$nr"
+}
+
+# is_found BUG WORDS: a run in which it shows fails, and the reason given is this one.
+is_found()
+{
+	local status=0
+	(vng_run "planted-$1" "modprobe tdx_sept_planted bug=$1") >"$BUILD/planted.found" 2>&1 || status=$?
+	cat "$BUILD/planted.found"
+	[ $status != 0 ] && grep -q "$2" "$BUILD/planted.found"
+}
+
 # shape_suite NAME PARAMETER...: with another TDX module.
 shape_suite()
 {
