@@ -41,6 +41,7 @@ use kernel::{
 };
 
 mod backing;
+mod hammer;
 
 /// The machine that the kernel runs on, with its memory and KeyIDs.
 #[derive(Default)]
@@ -269,6 +270,11 @@ mod suite {
     #[test]
     fn s6_many_backings() -> Result {
         run(backing::many)
+    }
+
+    #[test]
+    fn all_cpus_at_once() -> Result {
+        run(hammer::all_cpus_at_once)
     }
 
     #[test]
