@@ -15,25 +15,17 @@
 
 #include "backend.h"
 #include "callers.h"
-#include "files.h"
-#include "kmsg.h"
+#include "look.h"
 #include "sim.h"
 
 /* Not how long a test may take, but when it must have come to a stop: the machine may be slow and busy with other things. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	600
 
-#define MAX_EXPECTED	8
 #define EXPECTED_SIZE	192
 
 /* The SEAMCALLs of a test, for the build host. Elsewhere than in our VM there is no script for that. */
 #define SAVE_TRACE	"/guest/save-trace"
-
-/* How it was before the test. */
-struct before {
-	struct sim_calls calls;
-	unsigned long long kmsg;
-};
 
 FIXTURE(tdx) {
 	struct before before;
@@ -56,37 +48,6 @@ FIXTURE_VARIANT_ADD(tdx, rust) {
 FIXTURE_VARIANT_ADD(tdx, c) {
 	.backend = BACKEND_C,
 };
-
-/* Nothing is in TDX hands: no page in the whole of the PAMT, and no KeyID but the TDX module's own. */
-static __maybe_unused void check_nothing_left(struct __test_metadata *_metadata, const char *whose)
-{
-	char text[512];
-
-	ASSERT_LE(0, sim_leftovers(text, sizeof(text)));
-	EXPECT_STREQ("", text) TH_LOG("%s left pages or KeyIDs in TDX hands", whose);
-}
-
-static __maybe_unused void look_before(struct __test_metadata *_metadata, struct before *before)
-{
-	/* A WARN_ON_ONCE() that an earlier test met is to be seen again. */
-	ASSERT_EQ(0, write_file("/sys/kernel/debug/clear_warn_once", "1"));
-
-	before->kmsg = kmsg_now();
-	ASSERT_EQ(0, sim_calls(&before->calls));
-	ASSERT_EQ(0, callers_forget());
-	check_nothing_left(_metadata, "an earlier test");
-}
-
-/* Nothing in TDX hands, and the complaints that were expected and no other. */
-static __maybe_unused void look_after(struct __test_metadata *_metadata, const struct before *before,
-				      const char *const *complaints)
-{
-	char first[256];
-
-	check_nothing_left(_metadata, "the test");
-	EXPECT_EQ(0, kmsg_complaints(before->kmsg, complaints, first, sizeof(first)))
-		TH_LOG("the kernel's complaints are not those expected: %s", *first ? first : strerror(errno));
-}
 
 FIXTURE_SETUP(tdx)
 {

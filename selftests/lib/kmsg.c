@@ -196,17 +196,30 @@ static void count_recent(const struct record *record, void *arg)
 	recent->count += record->usecs >= recent->since && contains(record->text, recent->text);
 }
 
-/* How many records of the last @seconds contain @text, which may have wildcards; -1 with errno if the log cannot be read. */
-int kmsg_recent(const char *text, unsigned int seconds)
+/* How many records of the last @usecs contain @text, which may have wildcards; -1 with errno if the log cannot be read. */
+static int recent(const char *text, unsigned long long usecs)
 {
 	struct recent recent = { .text = text };
+	unsigned long long now_usecs;
 	struct timespec now;
-	unsigned long long usecs;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	usecs = now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
-	recent.since = usecs < seconds * 1000000ULL ? 0 : usecs - seconds * 1000000ULL;
+	now_usecs = now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+	recent.since = now_usecs < usecs ? 0 : now_usecs - usecs;
 	return for_each_record(ULLONG_MAX, count_recent, &recent) ? -1 : recent.count;
+}
+
+/*
+ * Each of these is said ten times in five seconds and no more (DEFAULT_RATELIMIT_BURST); the clock of the log is a little ahead. A test leads to
+ * two of a kind at most: returns as soon as those will be said.
+ */
+void kmsg_make_room(void)
+{
+	static const char *const limited[] = { "S-EPT * failed", "SEAMCALL TDH_* failed", "tdx_sept: *TD 0x" };
+
+	for (size_t i = 0; i < sizeof(limited) / sizeof(limited[0]); i++)
+		while (recent(limited[i], 6000000) > 8)
+			usleep(100000);
 }
 
 static void say(const char *text, const char *name)

@@ -17,6 +17,7 @@ make_all
 if [ -z "${TESTS-}" ]; then
 	planted_suite
 	qemu_suite
+	leaks_suite
 fi
 kvm_suite
 end_suites

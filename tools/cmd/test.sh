@@ -20,7 +20,10 @@ fi
 # KVM's tests take as long as the others together, and Bochs runs them on one CPU.
 # In a process group of their own, so that they can be ended together.
 set -m
-kvm_suite >"$BUILD/kvm.out" 2>&1 &
+{
+	kvm_suite
+	leaks_suite
+} >"$BUILD/kvm.out" 2>&1 &
 kvm=$!
 set +m
 trap 'kill -- -$kvm 2>/dev/null || true' EXIT
