@@ -135,7 +135,7 @@ def boot(args):
         if os.path.exists(f"{args.dir}/{name}"):
             os.remove(f"{args.dir}/{name}")
     trace = " tdx_sim.trace=1" if args.trace else ""
-    cmdline = f"{COMMAND_LINE}{trace} tdx_guest={','.join(args.command)}"
+    cmdline = f"{COMMAND_LINE}{trace} {args.append} tdx_guest={','.join(args.command)}"
     command = bochs(args, cmdline) if args.machine == "bochs" else qemu(args, cmdline)
     with open(f"{args.dir}/machine.log", "w", encoding="utf-8") as log:
         # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
@@ -166,6 +166,7 @@ def main():
     parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--timeout", type=int, default=300, help="seconds of silence that are taken for a hang")
     parser.add_argument("--trace", action="store_true", help="let the guest record its SEAMCALLs")
+    parser.add_argument("--append", default="", help="more for the kernel's command line")
     parser.add_argument("--quiet", action="store_true", help="do not show the report")
     parser.add_argument("command", nargs="+", help="NAME of /guest/NAME, and its arguments")
     args = parser.parse_args()

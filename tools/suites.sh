@@ -12,6 +12,9 @@ SLOW=1				# by how much limits of time are stretched
 WRONG_PLATFORMS=("" "32" "32," ",32" "32,32," "32,32x" "32x,32" "x,y"
 	"32-40,32" "-32,32" "0,32" "32,0" "65535,2" "65568,32" "32,65568" "4294967328,32")
 
+# The host is kept out of memory in TDX hands.
+PROTECT="debug_pagealloc=on tdx_sim.protect=1"
+
 begin_suites()
 {
 	rm -f "$TOTALS"
@@ -127,6 +130,9 @@ qemu_suite()
 	shape_suite 1.5.01 "$SIM_PLATFORM" tdx_sim.profile=1.5.01
 	shape_suite no-rbp "$SIM_PLATFORM" tdx_sim.features=-no_rbp_mod
 	shape_suite bad "$SIM_PLATFORM" tdx_sim.max_tdmrs=65
+	# shellcheck disable=SC2086 # one word for each parameter
+	shape_suite protect "$SIM_PLATFORM" "$PFN_MEMORY" $PROTECT kunit.enable=1 kunit.autorun=1 kunit.filter_glob=tdx_sept
+	shape_suite unprotected "$SIM_PLATFORM" tdx_sim.protect=1
 }
 
 # The guest's test run has a test that fails on purpose, and the SEAMCALLs of it are to give the same answers here.
@@ -160,4 +166,13 @@ leaks_suite()
 {
 	try_step "$MACHINE: TDs that KVM cannot end" leaks boot leaks --timeout $((1200 * SLOW)) --quiet leaks
 	count leaks tap "$BUILD/leaks/report"
+}
+
+# A host that reaches for a TD's memory is caught, and KVM is none: not as it makes TDs, converts and splits their memory, and takes them down.
+protect_suite()
+{
+	try_step "$MACHINE: TDs' memory kept from the host" protect boot protect --timeout $((600 * SLOW)) --trace --quiet --append "$PROTECT" \
+		test protect life_cycle memory conversion huge_pages
+	show_traces protect
+	count protect tap "$BUILD/protect/report"
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C side of the simulator (`glue.c`), as `glue.h` declares it.
+//! The C side of the simulator (`glue.c`, `protect.c`), as `glue.h` declares it.
 
 use super::log;
 use kernel::{
@@ -133,6 +133,15 @@ unsafe extern "C" {
 
     /// Stores a random number, or returns `false`.
     pub(super) fn tdx_sim_random(value: *mut u64) -> bool;
+
+    /// Gets ready to keep the host out of memory, if a parameter asks for it. To be called once.
+    pub(super) safe fn tdx_sim_start_protection() -> c_int;
+
+    /// Takes pages from the direct map or puts them back, if a parameter asks for it. Memory that is not
+    /// there is left alone.
+    ///
+    /// What is taken has to be in TDX hands, where no Rust reference to it can be, and interrupts must be off.
+    pub(super) fn tdx_sim_set_host_access(pa: u64, nr_pages: u64, allowed: bool);
 }
 
 /// Called by `glue.c` once, before the first SEAMCALL.
@@ -142,6 +151,12 @@ extern "C" fn tdx_sim_start() -> c_int {
         Ok(()) => 0,
         Err(e) => e.to_errno(),
     }
+}
+
+/// Called by `protect.c` on a page fault in the direct map.
+#[no_mangle]
+extern "C" fn tdx_sim_report_access(pa: u64, write: bool) -> bool {
+    super::protect::report(pa, write)
 }
 
 /// Called by `glue.c`: number of pieces of the trace.

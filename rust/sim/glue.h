@@ -67,6 +67,8 @@ void *tdx_sim_map_windows(unsigned long nr, unsigned long **ptes);
 u32 tdx_sim_package(u32 cpu);
 bool tdx_sim_interrupt_pending(void);
 bool tdx_sim_random(u64 *value);
+int tdx_sim_start_protection(void);
+void tdx_sim_set_host_access(u64 pa, u64 nr_pages, bool allowed);
 bool tdx_sim_should_fail(u32 rule);
 void tdx_sim_set_fault(u32 rule, const struct tdx_sim_fault_when *when);
 void tdx_sim_get_fault(u32 rule, struct tdx_sim_fault_when *when);
@@ -75,6 +77,7 @@ const char *tdx_sim_start_faults(struct tdx_sim_fault_when *when);
 /* Rust functions that C calls. */
 int tdx_sim_start(void);
 bool tdx_sim_trap(struct pt_regs *regs);
+bool tdx_sim_report_access(u64 pa, bool write);
 u64 tdx_sim_trace_pieces(void);
 void tdx_sim_trace_show(struct seq_file *m, u64 piece);
 

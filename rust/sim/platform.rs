@@ -333,6 +333,12 @@ impl Platform for Machine<'_> {
         }
     }
 
+    fn set_host_access(&self, pa: u64, level: Level, allowed: bool) {
+        // SAFETY: The model says so when memory comes into TDX hands and when it leaves them. By the type
+        // invariants, interrupts are off.
+        unsafe { ffi::tdx_sim_set_host_access(pa, level.pages(), allowed) };
+    }
+
     fn config(&self) -> &Config {
         self.config
     }

@@ -6,7 +6,7 @@
 //! there is no P-SEAM loader, so that its leaves end in VMfailInvalid.
 
 use super::{
-    debugfs,
+    debugfs, ffi,
     inject::{
         self,
         rule::{
@@ -44,6 +44,7 @@ use kernel::{
         self,
         pt_regs, //
     },
+    error::to_result,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -62,6 +63,7 @@ pub(super) static MODULE: Module = Module::new();
 /// Gets ready for SEAMCALLs.
 pub(super) fn start() -> Result {
     platform::start()?;
+    to_result(ffi::tdx_sim_start_protection())?;
     log::start()?;
     debugfs::start()?;
     inject::start()

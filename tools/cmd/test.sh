@@ -23,6 +23,7 @@ set -m
 {
 	kvm_suite
 	leaks_suite
+	protect_suite
 } >"$BUILD/kvm.out" 2>&1 &
 kvm=$!
 set +m
