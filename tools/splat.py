@@ -7,9 +7,10 @@ import sys
 
 # "MP-BIOS bug: 8254 timer not connected to IO-APIC" tells of a host that was busy while the guest measured its timer.
 COMPLAINT = re.compile(
-    r"WARNING:|\b(?<!MP-BIOS )BUG:|BUG at |\bOops\b|Call Trace:|general protection fault|kernel panic|UBSAN:|KASAN:|KFENCE:|KCSAN:"
-    r"|refcount_t:|(list_add|list_del) corruption|suspicious RCU usage|rcu: INFO|soft lockup|hard LOCKUP|blocked for more than"
-    r"|possible (recursive|circular|irq lock inversion)|inconsistent lock state|invalid wait context|INFO: task"
+    r"WARNING:|\b(?<!MP-BIOS )BUG:|BUG at |\bOops\b|Call Trace:|general protection fault|kernel panic|UBSAN:|KASAN:|KFENCE:"
+    r"|KCSAN:|refcount_t:|(list_add|list_del) corruption|suspicious RCU usage|rcu: INFO|soft lockup|hard LOCKUP"
+    r"|blocked for more than|possible (recursive|circular|irq lock inversion)|inconsistent lock state|invalid wait context"
+    r"|INFO: task"
     r"|unchecked MSR access|Unable to handle kernel|scheduling while atomic|Bad page state|Object already free"
     r"|unreferenced object|trying to register non-static key|(Redzone|Poison|Padding) overwritten|stack guard page"
     r"|became less than 0|Kernel tainted|nobody cared", re.IGNORECASE)
