@@ -27,6 +27,7 @@ pub mod inject;
 pub mod inject;
 #[cfg(CONFIG_TDX_SIM)]
 mod log;
+mod once;
 #[cfg(CONFIG_TDX_SIM)]
 mod platform;
 #[cfg(CONFIG_TDX_SIM)]

@@ -164,7 +164,7 @@ kvm_suite()
 # In a machine of its own: what it leaks stays leaked.
 leaks_suite()
 {
-	try_step "$MACHINE: TDs that KVM cannot end" leaks boot leaks --timeout $((1200 * SLOW)) --quiet leaks
+	try_step "$MACHINE: TDs that KVM cannot end" leaks boot leaks --timeout $((1200 * SLOW)) --trace --quiet leaks
 	count leaks tap "$BUILD/leaks/report"
 }
 

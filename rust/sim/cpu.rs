@@ -6,6 +6,7 @@ use core::arch::{
     asm,
     x86_64::__cpuid_count, //
 };
+use kernel::bindings;
 
 /// CR4 bit that allows VMX operation.
 const CR4_VMXE: u64 = 1 << 13;
@@ -39,4 +40,10 @@ pub(super) unsafe fn invlpg(address: *mut u8) {
     // SAFETY: Dropping a translation only makes the CPU read the page tables again. The memory clobber (no
     // `nomem`) keeps accesses by the new translation behind it.
     unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) };
+}
+
+/// Number of the CPU that this runs on, for as long as it stays there.
+pub(super) fn this_cpu() -> u32 {
+    // SAFETY: This is always safe to call.
+    unsafe { bindings::raw_smp_processor_id() as u32 }
 }

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `calls` | each leaf and caller | `leaf caller calls failed injected cycles` |
 //! | `statuses` | each leaf, caller and status | `leaf caller status name operand injected count cycles` |
-//! | `log` | the ring | `records first next dropped` (a write forgets all calls so far) |
+//! | `log` | the ring | `records first next dropped` (a write forgets all calls so far; there with `tdx_sim.trace=1`) |
 //! | | each of the last calls | `seq tsc cpu caller leaf rax rcx rdx r8 r9 r10 r11 status rcx_out rdx_out r8_out r9_out r10_out r11_out cycles injected` |
 //! | `trace` | a JSON record of the run, to be replayed | (there with `tdx_sim.trace=1`) |
 //! | `pamt` | each page in TDX hands | `page level type owner locked` |
@@ -64,10 +64,12 @@ pub(super) fn start() -> Result {
     let files = Scope::dir((), c"tdx_sim", |(), dir| {
         dir.read_callback_file(c"calls", &(), &|(), f| log::show_calls(f));
         dir.read_callback_file(c"statuses", &(), &|(), f| log::show_statuses(f));
-        dir.read_write_callback_file(c"log", &(), &|(), f| log::show_ring(f), &|(), _| {
-            log::clear_ring();
-            Ok(())
-        });
+        if log::is_recording() {
+            dir.read_write_callback_file(c"log", &(), &|(), f| log::show_ring(f), &|(), _| {
+                log::clear_ring();
+                Ok(())
+            });
+        }
         dir.read_callback_file(c"pamt", &(), &|(), f| pamt::show(f));
         dir.read_callback_file(c"keyids", &(), &|(), f| show_keyids(f));
         dir.read_callback_file(c"tds", &(), &|(), f| tds::show(f));

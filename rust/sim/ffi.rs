@@ -178,13 +178,18 @@ unsafe extern "C" fn tdx_sim_trace_show(m: *mut bindings::seq_file, piece: u64) 
     seq_print!(m, "{}", format_args!("{}", log::show_trace(piece)));
 }
 
-/// Called by `glue.c` on a #UD in kernel mode.
+/// Called by `glue.c` on a #UD in kernel mode. What it returns is for the chain of die notifiers.
 ///
 /// # Safety
 ///
-/// `regs` must be the registers at the exception, not used by anything else, and interrupts must be off.
+/// `regs` must be the registers at the exception, not used by anything else, `cpu` the number of this CPU, and
+/// interrupts must be off.
 #[no_mangle]
-unsafe extern "C" fn tdx_sim_trap(regs: *mut bindings::pt_regs) -> bool {
+unsafe extern "C" fn tdx_sim_trap(regs: *mut bindings::pt_regs, cpu: u32) -> c_int {
     // SAFETY: By the requirements of this function.
-    unsafe { super::trap::handle(&mut *regs) }
+    if unsafe { super::trap::handle(&mut *regs, cpu) } {
+        bindings::NOTIFY_STOP as c_int
+    } else {
+        bindings::NOTIFY_DONE as c_int
+    }
 }

@@ -66,7 +66,7 @@ const struct tdx_sim_options *tdx_sim_get_options(void)
 
 static bool trace;
 module_param(trace, bool, 0444);
-MODULE_PARM_DESC(trace, "Keep what the debugfs file trace needs, from which SEAMCALLs can be replayed");
+MODULE_PARM_DESC(trace, "Keep the last SEAMCALLs in detail, for the debugfs files log and trace");
 
 bool tdx_sim_get_trace(void)
 {
@@ -247,11 +247,12 @@ static int tdx_sim_notify(struct notifier_block *nb, unsigned long val, void *da
 
 	if (val != DIE_TRAP || args->trapnr != X86_TRAP_UD || user_mode(args->regs))
 		return NOTIFY_DONE;
-	return tdx_sim_trap(args->regs) ? NOTIFY_STOP : NOTIFY_DONE;
+	return tdx_sim_trap(args->regs, raw_smp_processor_id());
 }
 
 static struct notifier_block tdx_sim_nb = {
 	.notifier_call = tdx_sim_notify,
+	.priority = INT_MAX,		/* each SEAMCALL comes here */
 };
 
 /* Real SEAM executes SEAMCALL, or turns it into something else than #UD. */

@@ -76,7 +76,7 @@ const char *tdx_sim_start_faults(struct tdx_sim_fault_when *when);
 
 /* Rust functions that C calls. */
 int tdx_sim_start(void);
-bool tdx_sim_trap(struct pt_regs *regs);
+int tdx_sim_trap(struct pt_regs *regs, u32 cpu);
 bool tdx_sim_report_access(u64 pa, bool write);
 u64 tdx_sim_trace_pieces(void);
 void tdx_sim_trace_show(struct seq_file *m, u64 piece);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A record of the SEAMCALLs: counters that never forget, and a ring of the last calls in detail.
+//! A record of the SEAMCALLs: counters that never forget and, if the boot parameter `tdx_sim.trace` asks for
+//! it, a ring of the last calls in detail.
 //!
 //! Writers are #UD traps on all CPUs, and NMIs on top of them, so nothing here waits.
 
@@ -21,7 +22,6 @@ pub(super) use export::{
 #[cfg(CONFIG_TDX_SIM_KUNIT_TEST)]
 pub(super) use record::Record;
 pub(super) use recording::{
-    is_on as is_recording,
     keep_operands,
     Operands, //
 };
@@ -31,6 +31,11 @@ pub(super) use ring::{
 };
 pub(super) use statuses::show as show_statuses;
 
+use super::{
+    ffi,
+    model::Regs,
+    trap, //
+};
 use crate::abi::{
     args,
     Leaf,
@@ -38,12 +43,23 @@ use crate::abi::{
     Status, //
 };
 use core::fmt;
-use kernel::prelude::*;
+use kernel::{
+    bindings::pt_regs,
+    prelude::*, //
+};
 
 /// Gets ready for calls.
 pub(super) fn start() -> Result {
-    ring::start()?;
-    recording::start()
+    if is_recording() {
+        ring::start()?;
+        recording::start()?;
+    }
+    Ok(())
+}
+
+/// Whether calls are recorded in detail.
+pub(super) fn is_recording() -> bool {
+    ffi::tdx_sim_get_trace()
 }
 
 /// Who executed a SEAMCALL.
@@ -81,7 +97,7 @@ impl Origin {
     const CALLER: u64 = 0x3;
     const INJECTED: u64 = 1 << 2;
 
-    const fn of(call: &Call) -> Self {
+    const fn of(call: &Call<'_>) -> Self {
         Self {
             caller: call.caller,
             injected: call.injected,
@@ -106,7 +122,10 @@ impl Origin {
 }
 
 /// A completed SEAMCALL.
-pub(super) struct Call {
+///
+/// The registers stay where they are until somebody asks for them.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
     /// Time-stamp counter when the model began.
     pub(super) start: u64,
     /// TSC cycles within the model.
@@ -115,33 +134,66 @@ pub(super) struct Call {
     pub(super) cpu: u32,
     /// Who executed it.
     pub(super) caller: Caller,
-    /// RAX before.
-    pub(super) rax: u64,
-    /// The other registers before.
-    pub(super) before: args::Operands,
-    /// RAX after.
-    pub(super) status: Status,
-    /// The other registers after.
-    pub(super) after: args::Operands,
+    /// The registers before.
+    pub(super) regs: &'a pt_regs,
+    /// The registers after.
+    pub(super) after: &'a Regs,
     /// The memory that it read as operands.
     pub(super) memory: Operands,
     /// Whether fault injection had a hand in it.
     pub(super) injected: bool,
 }
 
-impl Call {
+impl Call<'_> {
+    /// RAX before.
+    #[inline]
+    pub(super) fn rax(&self) -> u64 {
+        self.regs.ax as u64
+    }
+
+    /// The other registers before.
+    #[inline]
+    pub(super) fn before(&self) -> args::Operands {
+        trap::operands(self.regs)
+    }
+
+    /// RAX after.
+    #[inline]
+    pub(super) fn status(&self) -> Status {
+        Status::from_raw(self.after.rax)
+    }
+
+    #[inline]
     fn leaf(&self) -> u64 {
-        Rax::from_raw(self.rax).leaf().get()
+        Rax::from_raw(self.rax()).leaf().get()
     }
 }
 
 /// Records a call. Interrupts must be off.
-pub(super) fn record(call: &Call) {
+///
+/// This and what it calls is one function with the trap, apart from what is rare: nobody takes a reference to a
+/// call that is not inlined, and so the call never has to be in memory.
+#[inline(always)]
+pub(super) fn record(call: &Call<'_>) {
     counters::count(call);
-    if !call.status.is_success() {
-        statuses::count(call);
+    if !call.status().is_success() || call.injected {
+        count_more(
+            counters::row(call.leaf()),
+            Origin::of(call),
+            call.status(),
+            call.cycles,
+        );
     }
     ring::push(call);
+}
+
+/// Counts what is rare of a call.
+#[cold]
+fn count_more(row: u64, origin: Origin, status: Status, cycles: u64) {
+    counters::count_more(row, origin, status);
+    if !status.is_success() {
+        statuses::count(row, origin, status, cycles);
+    }
 }
 
 /// Prints a leaf by name, or by number if the ABI does not know it.

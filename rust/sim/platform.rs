@@ -21,6 +21,7 @@ use super::{
         },
         profile::Shape, //
     },
+    once::Once,
     window::{
         Memory,
         View, //
@@ -33,15 +34,11 @@ use crate::{
     },
     tsc, //
 };
-use core::{
-    cell::Cell,
-    ops::Range as Span, //
-};
+use core::cell::Cell;
 use kernel::{
     bindings,
     interrupt::local_interrupt_disable,
     prelude::*,
-    sync::SetOnce,
     types::NotThreadSafe, //
 };
 
@@ -62,15 +59,16 @@ pub(super) struct Host {
     memory: Memory,
     config: Config,
     has_vmx: bool,
-    backend: Span<u64>,
+    backend_start: u64,
+    backend_size: u64,
 }
 
-static HOST: SetOnce<Host> = SetOnce::new();
+static HOST: Once<Host> = Once::new();
 
 /// The machine, once the simulator has started.
 #[inline]
 pub(super) fn host() -> Option<&'static Host> {
-    HOST.as_ref()
+    HOST.get()
 }
 
 /// Looks at the machine and makes windows on its memory.
@@ -80,14 +78,14 @@ pub(super) fn start() -> Result {
     unsafe { ffi::tdx_sim_get_facts(&mut facts) };
     let memory = Memory::new(facts.pte_flags)?;
     let config = config(&facts, &memory)?;
-    let backend = facts.backend_start..facts.backend_start.wrapping_add(facts.backend_size);
     let host = Host {
         memory,
         config,
         has_vmx: facts.has_vmx,
-        backend,
+        backend_start: facts.backend_start,
+        backend_size: facts.backend_size,
     };
-    HOST.populate(host).then_some(()).ok_or(EBUSY)
+    HOST.set(host)
 }
 
 /// The TDX module that the boot parameters ask for.
@@ -181,20 +179,24 @@ impl Host {
     /// Whether `address` is in the SEAMCALL entry that the TDX core has for S-EPT backends.
     #[inline]
     pub(super) fn is_backend_code(&self, address: u64) -> bool {
-        self.backend.contains(&address)
+        address.wrapping_sub(self.backend_start) < self.backend_size
     }
 
-    /// Returns the machine as seen from this CPU, or `None` if too many contexts of this CPU use it already.
+    /// Returns the machine as seen from this CPU, number `cpu`, or `None` if too many contexts of this CPU use
+    /// it already.
     ///
     /// `leaf` is that of the SEAMCALL, and `interrupts` says whether interrupts were on there.
     ///
     /// # Safety
     ///
-    /// Interrupts must be off until the result is dropped.
+    /// This CPU must have that number, and interrupts must be off until the result is dropped.
     #[inline]
-    pub(super) unsafe fn machine(&self, leaf: u16, interrupts: bool) -> Option<Machine<'_>> {
-        // SAFETY: This is always safe to call.
-        let cpu = unsafe { bindings::raw_smp_processor_id() } as u32;
+    pub(super) unsafe fn machine(
+        &self,
+        cpu: u32,
+        leaf: u16,
+        interrupts: bool,
+    ) -> Option<Machine<'_>> {
         Some(Machine {
             // SAFETY: By the requirements of this function, this stays the current CPU.
             view: unsafe { self.memory.view(cpu as usize) }?,
@@ -212,8 +214,8 @@ impl Host {
     /// For looking at TDX memory from a task; returns `None` if that is not possible.
     pub(super) fn with_machine<R>(&self, f: impl FnOnce(&Machine<'_>) -> R) -> Option<R> {
         let _off = local_interrupt_disable();
-        // SAFETY: Interrupts are off until this function returns.
-        unsafe { self.machine(NO_LEAF, false) }.map(|machine| f(&machine))
+        // SAFETY: Interrupts are off until this function returns, and so it stays on this CPU.
+        unsafe { self.machine(cpu::this_cpu(), NO_LEAF, false) }.map(|machine| f(&machine))
     }
 }
 

@@ -3,6 +3,7 @@
 //! KUnit tests of what lies under and around the model in a kernel.
 
 use super::{
+    cpu,
     model::platform::Platform,
     platform::{
         self,
@@ -16,7 +17,10 @@ use crate::abi::{
     Rax,
     Status, //
 };
-use core::arch::asm;
+use core::{
+    arch::asm,
+    sync::atomic::Ordering::Relaxed, //
+};
 use kernel::{
     bindings,
     interrupt::local_interrupt_disable,
@@ -91,7 +95,8 @@ fn with_waiting_interrupt<R>(host: &Host, f: impl FnOnce() -> R) -> Result<R> {
     // The interrupt takes its time from the CPU to its own local APIC.
     let waits = (0..1000).any(|_| {
         // SAFETY: Interrupts are off.
-        unsafe { host.machine(NO_LEAF, true) }.is_some_and(|m| m.interrupt_pending())
+        unsafe { host.machine(cpu::this_cpu(), NO_LEAF, true) }
+            .is_some_and(|m| m.interrupt_pending())
     });
     let result = f();
     drop(off);
@@ -312,7 +317,7 @@ mod cases {
         };
         let masked = with_waiting_interrupt(host, || {
             // SAFETY: Interrupts are off.
-            unsafe { host.machine(NO_LEAF, false) }.map(|m| m.interrupt_pending())
+            unsafe { host.machine(cpu::this_cpu(), NO_LEAF, false) }.map(|m| m.interrupt_pending())
         })?;
         assert_eq!(masked, Some(false));
         Ok(())
@@ -470,15 +475,23 @@ mod cases {
     #[test]
     fn the_log_never_shows_half_a_record() {
         let record = log::Record::<4>::new();
+        let write = |number, word| {
+            let claim = record.claim(number)?;
+            for to in claim.words() {
+                to.store(word, Relaxed);
+            }
+            claim.publish();
+            Some(())
+        };
         assert_eq!(record.read(0), None);
-        assert!(record.write(0, [7; 4]));
+        assert!(write(0, 7).is_some());
         assert_eq!(record.read(0), Some([7; 4]));
         assert_eq!(record.read(16384), None);
-        assert!(record.write(16384, [8; 4]));
+        assert!(write(16384, 8).is_some());
         assert_eq!(record.read(0), None);
         assert_eq!(record.read(16384), Some([8; 4]));
         // A writer that was held up does not undo a later one.
-        assert!(!record.write(0, [9; 4]));
+        assert!(write(0, 9).is_none());
         assert_eq!(record.read(16384), Some([8; 4]));
     }
 }

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     abi::{
-        Args,
+        args::Operands,
         Rax,
         Status, //
     },
@@ -69,32 +69,37 @@ pub(super) fn start() -> Result {
     inject::start()
 }
 
-/// Reads kernel memory that may not be there. `known` is an address that is.
+/// Reads kernel memory that may not be there; zeroes where it is not. `known` is an address that is.
 #[inline]
-fn peek<const N: usize>(address: usize, known: usize) -> Option<[u8; N]> {
+fn peek<const N: usize>(address: usize, known: usize) -> [u8; N] {
     let end = address.wrapping_add(N - 1);
-    if address / PAGE_SIZE == known / PAGE_SIZE && end / PAGE_SIZE == known / PAGE_SIZE {
+    // No bit of the page's number differs.
+    if (address ^ known | end ^ known) < PAGE_SIZE {
         // SAFETY: All of it is in a page that is there.
-        return Some(unsafe { (address as *const [u8; N]).read_volatile() });
+        return unsafe { (address as *const [u8; N]).read_volatile() };
     }
     peek_far(address)
 }
 
 #[cold]
 #[inline(never)]
-fn peek_far<const N: usize>(address: usize) -> Option<[u8; N]> {
+fn peek_far<const N: usize>(address: usize) -> [u8; N] {
     let mut bytes = [0; N];
     // SAFETY: `bytes` is ours, and bad source addresses are what this function is for.
     let err = unsafe {
         bindings::copy_from_kernel_nofault(bytes.as_mut_ptr().cast(), address as *const c_void, N)
     };
-    (err == 0).then_some(bytes)
+    if err == 0 {
+        bytes
+    } else {
+        [0; N]
+    }
 }
 
 /// The word at `address` on the stack.
 #[inline]
 fn stack(regs: &pt_regs, address: usize) -> usize {
-    peek(address, regs.sp).map_or(0, usize::from_le_bytes)
+    usize::from_le_bytes(peek(address, regs.sp))
 }
 
 /// Where the function returns to that called `__seamcall*()` (arch/x86/virt/vmx/tdx/seamcall.S), which keep a
@@ -139,9 +144,9 @@ fn fail_invalid(regs: &mut pt_regs) {
 ///
 /// # Safety
 ///
-/// Interrupts must be off.
-pub(super) unsafe fn handle(regs: &mut pt_regs) -> bool {
-    if peek(regs.ip, regs.ip) != Some(SEAMCALL) {
+/// Interrupts must be off, and `cpu` the number of this CPU.
+pub(super) unsafe fn handle(regs: &mut pt_regs, cpu: u32) -> bool {
+    if peek(regs.ip, regs.ip) != SEAMCALL {
         return false;
     }
     let Some(host) = platform::host() else {
@@ -151,60 +156,40 @@ pub(super) unsafe fn handle(regs: &mut pt_regs) -> bool {
         return false;
     }
     let interrupts = regs.flags & INTERRUPTS != 0;
-    // SAFETY: Interrupts are off by the requirements of this function.
-    let Some(machine) = (unsafe { host.machine(regs.ax as u16, interrupts) }) else {
+    // SAFETY: By the requirements of this function.
+    let Some(machine) = (unsafe { host.machine(cpu, regs.ax as u16, interrupts) }) else {
         // SEAM is left before another of its handlers can be entered, so hardware never gets here.
         fail_invalid(regs);
         return true;
     };
 
-    let rax = regs.ax as u64;
-    let args = load(regs);
-    let before = args.operands();
-    let mut after = Regs { rax, args };
-    let memory = log::keep_operands(&machine, rax, &after.args);
-    let start = tsc::now();
-    let exit = execute(&machine, &mut after);
-    let cycles = tsc::now().wrapping_sub(start);
-    if exit == Exit::VmFailInvalid {
-        fail_invalid(regs);
-        return true;
-    }
-    store(regs, &after);
-    regs.flags &= !CARRY;
-    regs.ip = regs.ip.wrapping_add(SEAMCALL.len());
-
     let address = return_address(regs);
-    let call = Call {
-        start,
-        cycles,
-        cpu: machine.cpu(),
-        caller: caller(host, address),
-        rax,
-        before,
-        status: Status::from_raw(after.rax),
-        after: after.args.operands(),
-        memory,
-        injected: machine.is_injected(),
-    };
-    log::record(&call);
-    if tracepoint::enabled() {
-        tell(&call, function(regs, address, call.caller));
+    let done = carry_out(&machine, regs, caller(host, address), |call| {
+        if tracepoint::enabled() {
+            tell(call, address);
+        }
+    });
+    match done {
+        Some(_) => {
+            regs.flags &= !CARRY;
+            regs.ip = regs.ip.wrapping_add(SEAMCALL.len());
+        }
+        None => fail_invalid(regs),
     }
     true
 }
 
 /// Tells those who listen to the tracepoint.
-#[cold]
-fn tell(call: &Call, function: usize) {
+#[inline(always)]
+fn tell(call: &Call<'_>, address: usize) {
     tracepoint::seamcall(&tracepoint::Call {
-        rax: call.rax,
-        before: &call.before,
-        status: call.status,
-        after: &call.after,
+        rax: call.rax(),
+        before: &call.before(),
+        status: call.status(),
+        after: &call.after.args.operands(),
         cycles: call.cycles,
         backend: call.caller == Caller::Backend,
-        function,
+        function: function(call.regs, address, call.caller),
     });
 }
 
@@ -216,31 +201,50 @@ fn tell(call: &Call, function: usize) {
 #[cfg(CONFIG_TDX_SIM_FAULT_INJECTION)]
 pub(super) fn by_user(before: Regs) -> Result {
     let host = platform::host().ok_or(ENODEV)?;
-    let done = host.with_machine(|machine| {
-        let memory = log::keep_operands(machine, before.rax, &before.args);
-        let mut after = before;
-        let start = tsc::now();
-        let exit = execute(machine, &mut after);
-        let cycles = tsc::now().wrapping_sub(start);
-        if exit == Exit::VmFailInvalid {
-            return false;
-        }
-        let status = Status::from_raw(after.rax);
-        log::record(&Call {
-            start,
-            cycles,
-            cpu: machine.cpu(),
-            caller: Caller::User,
-            rax: before.rax,
-            before: before.args.operands(),
-            status,
-            after: after.args.operands(),
-            memory,
-            injected: machine.is_injected(),
-        });
-        !status.is_error()
-    });
-    done.unwrap_or(false).then_some(()).ok_or(EIO)
+    let mut regs = pt_regs::default();
+    store(&mut regs, &before);
+    let done = host.with_machine(|machine| carry_out(machine, &mut regs, Caller::User, |_| ()));
+    match done.flatten() {
+        Some(status) if !status.is_error() => Ok(()),
+        _ => Err(EIO),
+    }
+}
+
+/// Executes a SEAMCALL with the registers `regs`, records it and has `tell` tell of it.
+///
+/// Returns its status, or `None` if it ends in VMfailInvalid.
+#[inline(always)]
+fn carry_out(
+    machine: &Machine<'_>,
+    regs: &mut pt_regs,
+    caller: Caller,
+    tell: impl FnOnce(&Call<'_>),
+) -> Option<Status> {
+    let mut after = Regs {
+        rax: regs.ax as u64,
+        args: operands(regs).into(),
+    };
+    let memory = log::keep_operands(machine, &after);
+    let start = tsc::now();
+    let exit = execute(machine, &mut after);
+    let cycles = tsc::now().wrapping_sub(start);
+    if exit == Exit::VmFailInvalid {
+        return None;
+    }
+    let call = Call {
+        start,
+        cycles,
+        cpu: machine.cpu(),
+        caller,
+        regs,
+        after: &after,
+        memory,
+        injected: machine.is_injected(),
+    };
+    log::record(&call);
+    tell(&call);
+    store(regs, &after);
+    Some(Status::from_raw(after.rax))
 }
 
 /// Executes a SEAMCALL, or answers in the place of the module if a rule of fault injection wants that.
@@ -257,15 +261,15 @@ fn execute(machine: &Machine<'_>, regs: &mut Regs) -> Exit {
 }
 
 /// The registers that take operands. No other register matters to a leaf that the model carries out.
-fn load(regs: &pt_regs) -> Args {
-    Args {
+#[inline]
+pub(super) fn operands(regs: &pt_regs) -> Operands {
+    Operands {
         rcx: regs.cx as u64,
         rdx: regs.dx as u64,
         r8: regs.r8 as u64,
         r9: regs.r9 as u64,
         r10: regs.r10 as u64,
         r11: regs.r11 as u64,
-        ..Args::default()
     }
 }
 

@@ -73,12 +73,16 @@ struct Window {
     address: *mut u8,
 }
 
+/// The views that a CPU can have, by their depth.
+struct Views {
+    /// Number of those in use.
+    depth: AtomicU32,
+    windows: [KBox<[Window; WINDOWS]>; DEPTH],
+}
+
 /// Physical memory and the windows on it.
 pub(super) struct Memory {
-    /// `WINDOWS` windows for each view that each CPU can have.
-    windows: KVec<Window>,
-    /// Number of views that each CPU has.
-    depths: KVec<AtomicU32>,
+    cpus: KVec<Views>,
     ram: KVec<ffi::Range>,
     pte_flags: u64,
 }
@@ -100,31 +104,36 @@ impl Memory {
         if base.is_null() {
             return Err(ENOMEM);
         }
-        let mut windows = KVec::with_capacity(nr, GFP_KERNEL)?;
-        for (i, &pte) in ptes.iter().enumerate() {
-            let address = base.wrapping_add(i * PAGE_SIZE);
-            // INVARIANT: The pointers to the entries come in the order of the pages.
-            windows.push(
-                Window {
+        let mut address = base;
+        let mut chunks = ptes.chunks(WINDOWS);
+        let mut windows = || -> Result<_> {
+            let ptes = chunks.next().and_then(|chunk| chunk.first_chunk());
+            let windows = ptes.ok_or(EINVAL)?.map(|pte| {
+                // INVARIANT: The pointers to the entries come in the order of the pages.
+                let window = Window {
                     pfn: Cell::new(NONE),
                     pte,
                     address,
-                },
-                GFP_KERNEL,
-            )?;
-        }
-        let mut depths = KVec::with_capacity(nr_cpus, GFP_KERNEL)?;
+                };
+                address = address.wrapping_add(PAGE_SIZE);
+                window
+            });
+            Ok(KBox::new(windows, GFP_KERNEL)?)
+        };
+        let mut cpus = KVec::with_capacity(nr_cpus, GFP_KERNEL)?;
         for _ in 0..nr_cpus {
-            depths.push(AtomicU32::new(0), GFP_KERNEL)?;
+            let views = Views {
+                depth: AtomicU32::new(0),
+                windows: [windows()?, windows()?, windows()?],
+            };
+            cpus.push(views, GFP_KERNEL)?;
         }
-
         let mut ram = KVec::from_elem(ffi::Range::default(), MAX_RANGES, GFP_KERNEL)?;
         // SAFETY: `ram` has room for `MAX_RANGES` ranges.
         let nr_ranges = unsafe { ffi::tdx_sim_get_ram(ram.as_mut_ptr(), MAX_RANGES as u32) };
         ram.truncate(nr_ranges as usize);
         Ok(Self {
-            windows,
-            depths,
+            cpus,
             ram,
             pte_flags,
         })
@@ -148,15 +157,11 @@ impl Memory {
     ///
     /// This code must run on that CPU, with interrupts off, until the view is dropped.
     pub(super) unsafe fn view(&self, cpu: usize) -> Option<View<'_>> {
-        let depth = self.depths.get(cpu)?;
+        let Views { depth, windows } = self.cpus.get(cpu)?;
         // Only this CPU changes the counter, and what interrupts it here puts back the value it found.
-        let level = depth.load(Relaxed) as usize;
-        if level >= DEPTH {
-            return None;
-        }
-        let first = (cpu * DEPTH + level) * WINDOWS;
-        let windows = self.windows.get(first..)?.first_chunk()?;
-        depth.store(level as u32 + 1, Relaxed);
+        let level = depth.load(Relaxed);
+        let windows = windows.get(level as usize)?;
+        depth.store(level + 1, Relaxed);
         Some(View {
             memory: self,
             depth,

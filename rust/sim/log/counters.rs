@@ -5,9 +5,13 @@
 use super::{
     Call,
     Caller,
-    Name, //
+    Name,
+    Origin, //
 };
-use crate::abi::Leaf;
+use crate::abi::{
+    Leaf,
+    Status, //
+};
 use core::{
     fmt,
     sync::atomic::{
@@ -41,22 +45,31 @@ static COUNTERS: [[Counter; Caller::ALL.len()]; ROWS] =
     [const { [const { Counter::new() }; Caller::ALL.len()] }; ROWS];
 
 /// The row of a leaf number.
+#[inline]
 pub(super) fn row(number: u64) -> u64 {
     number.min(ROWS as u64 - 1)
 }
 
+#[inline]
 fn counter(number: u64, caller: Caller) -> Option<&'static Counter> {
     COUNTERS.get(row(number) as usize)?.get(caller as usize)
 }
 
-pub(super) fn count(call: &Call) {
+#[inline(always)]
+pub(super) fn count(call: &Call<'_>) {
     if let Some(counter) = counter(call.leaf(), call.caller) {
         counter.calls.fetch_add(1, Relaxed);
         counter.cycles.fetch_add(call.cycles, Relaxed);
-        if call.status.is_error() {
+    }
+}
+
+/// Counts what is rare of a call: that it failed, or met fault injection.
+pub(super) fn count_more(row: u64, origin: Origin, status: Status) {
+    if let Some(counter) = counter(row, origin.caller) {
+        if status.is_error() {
             counter.failed.fetch_add(1, Relaxed);
         }
-        if call.injected {
+        if origin.injected {
             counter.injected.fetch_add(1, Relaxed);
         }
     }

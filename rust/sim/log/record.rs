@@ -38,29 +38,21 @@ impl<const N: usize> Record<N> {
         }
     }
 
-    /// Stores the words of number `number`; `false` if the record is being written, or holds a later one.
+    /// Claims the record for the words of number `number`, unless it is being written, or holds a later one.
     #[inline]
-    pub(in super::super) fn write(
-        &self,
-        number: u64,
-        words: impl IntoIterator<Item = u64>,
-    ) -> bool {
+    pub(in super::super) fn claim(&self, number: u64) -> Option<Claim<'_, N>> {
         let old = self.sequence.load(Relaxed);
         if old > number {
-            return false;
+            return None;
         }
-        let claimed = self
-            .sequence
-            .compare_exchange(old, WRITING, Acquire, Relaxed);
-        if claimed.is_err() {
-            return false;
-        }
+        self.sequence
+            .compare_exchange(old, WRITING, Acquire, Relaxed)
+            .ok()?;
         fence(Release);
-        for (to, from) in self.words.iter().zip(words) {
-            to.store(from, Relaxed);
-        }
-        self.sequence.store(number + 1, Release);
-        true
+        Some(Claim {
+            record: self,
+            number,
+        })
     }
 
     /// The number that the record holds words of.
@@ -87,5 +79,26 @@ impl<const N: usize> Record<N> {
     pub(in super::super) fn read(&self, number: u64) -> Option<[u64; N]> {
         let mut words = [0; N];
         self.fetch(number, &mut words).then_some(words)
+    }
+}
+
+/// A record that is being written, until [`Claim::publish`].
+#[must_use = "a record that is not published stays claimed"]
+pub(in super::super) struct Claim<'a, const N: usize> {
+    record: &'a Record<N>,
+    number: u64,
+}
+
+impl<'a, const N: usize> Claim<'a, N> {
+    /// The words, to be stored to.
+    #[inline]
+    pub(in super::super) fn words(&self) -> &'a [AtomicU64; N] {
+        &self.record.words
+    }
+
+    /// Ends it: the words are complete.
+    #[inline]
+    pub(in super::super) fn publish(self) {
+        self.record.sequence.store(self.number + 1, Release);
     }
 }

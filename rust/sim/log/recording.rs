@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a replay needs beyond the last calls, kept if the boot parameter `tdx_sim.trace` asks for it: the calls
-//! that brought the module up, and the memory that calls read as operands.
+//! What a replay needs beyond the last calls: the calls that brought the module up, and the memory that calls
+//! read as operands.
 
 use super::{
-    record::Record,
-    ring, //
+    record::{
+        Claim,
+        Record, //
+    },
+    ring::{
+        self,
+        Entry, //
+    },
+    Call, //
 };
 use crate::{
     abi::{
-        Args,
         Leaf,
         Rax, //
     },
     sim::{
-        ffi,
-        model::platform::Platform,
+        model::{
+            platform::Platform,
+            Regs, //
+        },
+        once::Once,
         platform::Machine,
         trace::{
             has_memory_operands,
@@ -26,14 +35,11 @@ use crate::{
 use core::fmt;
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{
-            Acquire,
-            Atomic,
-            Relaxed, //
-        },
-        SetOnce, //
-    },
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed, //
+    }, //
 };
 
 /// Calls of [`changes_module`]: a TDMR of 1 TiB takes 1024.
@@ -50,34 +56,39 @@ const PAGE_WORDS: usize = 512;
 /// Words of a piece: address, length in bytes, content.
 const PIECE_WORDS: usize = 2 + PAGE_WORDS;
 
-/// The memory that a call reads as its operands: where the pieces of it are kept.
+/// The memory that a call reads as its operands: where the pieces of it are kept, as a word.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Operands {
-    bring_up: bool,
-    first: u64,
-    count: u8,
-}
+pub(in super::super) struct Operands(u64);
 
 impl Operands {
     /// No memory.
-    pub(in super::super) const NONE: Self = Self {
-        bring_up: false,
-        first: 0,
-        count: 0,
-    };
+    pub(in super::super) const NONE: Self = Self(0);
 
-    /// As a word.
-    #[inline]
-    pub(super) fn encode(self) -> u64 {
-        u64::from(self.bring_up) << 63 | self.first << 8 | u64::from(self.count)
+    fn new(bring_up: bool, first: u64, count: u8) -> Self {
+        Self(u64::from(bring_up) << 63 | first << 8 | u64::from(count))
     }
 
-    pub(super) fn decode(word: u64) -> Self {
-        Self {
-            bring_up: word >> 63 != 0,
-            first: word << 1 >> 9,
-            count: word as u8,
-        }
+    fn bring_up(self) -> bool {
+        self.0 >> 63 != 0
+    }
+
+    /// Number of the first piece.
+    fn first(self) -> u64 {
+        self.0 << 1 >> 9
+    }
+
+    /// Number of pieces.
+    fn count(self) -> u64 {
+        self.0 & 0xff
+    }
+
+    #[inline]
+    pub(super) fn into_raw(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn from_raw(word: u64) -> Self {
+        Self(word)
     }
 }
 
@@ -108,7 +119,7 @@ struct Recording {
     pieces: Pieces,
 }
 
-static RECORDING: SetOnce<Recording> = SetOnce::new();
+static RECORDING: Once<Recording> = Once::new();
 
 /// Makes empty records.
 pub(super) fn records<const N: usize>(nr: usize) -> Result<KVVec<Record<N>>> {
@@ -119,23 +130,15 @@ pub(super) fn records<const N: usize>(nr: usize) -> Result<KVVec<Record<N>>> {
     Ok(records)
 }
 
-/// Begins, if that is asked for.
+/// Begins.
 pub(super) fn start() -> Result {
-    if !ffi::tdx_sim_get_trace() {
-        return Ok(());
-    }
     let recording = Recording {
         next: Atomic::new(0),
         bring_up: records(BRING_UP_CALLS)?,
         bring_up_pieces: Pieces::new(BRING_UP_PIECES)?,
         pieces: Pieces::new(PIECES)?,
     };
-    RECORDING.populate(recording).then_some(()).ok_or(EBUSY)
-}
-
-/// Whether the run is recorded.
-pub(in super::super) fn is_on() -> bool {
-    RECORDING.as_ref().is_some()
+    RECORDING.set(recording)
 }
 
 /// Whether a leaf changes the state of the module as a whole.
@@ -157,26 +160,20 @@ fn changes_module(rax: u64) -> bool {
 
 /// Keeps the memory that a call is going to read as its operands.
 #[inline]
-pub(in super::super) fn keep_operands(machine: &Machine<'_>, rax: u64, args: &Args) -> Operands {
-    if !has_memory_operands(rax) {
-        return Operands::NONE;
-    }
-    match RECORDING.as_ref() {
-        Some(recording) => recording.keep_operands(machine, rax, args),
+pub(in super::super) fn keep_operands(machine: &Machine<'_>, regs: &Regs) -> Operands {
+    match RECORDING.get() {
+        Some(recording) => recording.keep_operands(machine, regs),
         None => Operands::NONE,
     }
 }
 
 /// Keeps a call, if it is one that brings the module up.
-#[inline]
-pub(super) fn keep(number: u64, rax: u64, words: &[u64; ring::WORDS]) {
-    if !changes_module(rax) {
-        return;
-    }
-    if let Some(recording) = RECORDING.as_ref() {
-        let slot = recording.next.fetch_add(1u64, Relaxed);
-        if let Some(record) = recording.bring_up.get(slot as usize) {
-            record.write(number, words.iter().copied());
+#[inline(always)]
+pub(super) fn keep(number: u64, call: &Call<'_>) {
+    if let Some(recording) = RECORDING.get() {
+        if let Some(claim) = recording.claim(number, call.rax()) {
+            Entry::store(call, claim.words());
+            claim.publish();
         }
     }
 }
@@ -190,9 +187,24 @@ impl Recording {
         }
     }
 
-    fn keep_operands(&self, machine: &Machine<'_>, rax: u64, args: &Args) -> Operands {
+    /// Claims a record for call number `number`, if it is one that brings the module up.
+    #[cold]
+    fn claim(&self, number: u64, rax: u64) -> Option<Claim<'_, { ring::WORDS }>> {
+        if !changes_module(rax) {
+            return None;
+        }
+        let slot = self.next.fetch_add(1u64, Relaxed);
+        self.bring_up.get(slot as usize)?.claim(number)
+    }
+
+    #[cold]
+    fn keep_operands(&self, machine: &Machine<'_>, regs: &Regs) -> Operands {
+        let Regs { rax, args } = *regs;
+        if !has_memory_operands(rax) {
+            return Operands::NONE;
+        }
         let mut count = 0u8;
-        memory_operands(machine, rax, args, |_, _| count = count.saturating_add(1));
+        memory_operands(machine, rax, &args, |_, _| count = count.saturating_add(1));
         if count == 0 {
             return Operands::NONE;
         }
@@ -200,26 +212,28 @@ impl Recording {
         let pieces = self.pieces(bring_up);
         let first = pieces.next.fetch_add(u64::from(count), Relaxed);
         let mut numbers = first..first.saturating_add(count.into());
-        memory_operands(machine, rax, args, |pa, len| {
+        memory_operands(machine, rax, &args, |pa, len| {
             let content = (0..len / 8).map(|i| machine.load(pa.wrapping_add(i * 8)));
             if let Some((number, record)) =
                 numbers.next().and_then(|n| Some((n, pieces.record(n)?)))
             {
                 // By its full name: every type has another `chain()` from the prelude.
-                record.write(number, Iterator::chain([pa, len].into_iter(), content));
+                let piece = Iterator::chain([pa, len].into_iter(), content);
+                if let Some(claim) = record.claim(number) {
+                    for (to, from) in claim.words().iter().zip(piece) {
+                        to.store(from, core::sync::atomic::Ordering::Relaxed);
+                    }
+                    claim.publish();
+                }
             }
         });
-        Operands {
-            bring_up,
-            first,
-            count,
-        }
+        Operands::new(bring_up, first, count)
     }
 }
 
 /// Number of the calls that brought the module up, and were kept.
 pub(super) fn bring_up_calls() -> u64 {
-    RECORDING.as_ref().map_or(0, |recording| {
+    RECORDING.get().map_or(0, |recording| {
         let made = recording.next.load(Acquire);
         made.min(recording.bring_up.len() as u64)
     })
@@ -227,7 +241,7 @@ pub(super) fn bring_up_calls() -> u64 {
 
 /// The `nth` of them: its number and words.
 pub(super) fn bring_up_call(nth: u64) -> Option<(u64, [u64; ring::WORDS])> {
-    let record = RECORDING.as_ref()?.bring_up.get(nth as usize)?;
+    let record = RECORDING.get()?.bring_up.get(nth as usize)?;
     let number = record.number()?;
     Some((number, record.read(number)?))
 }
@@ -238,13 +252,13 @@ pub(super) fn for_each_operand(
     operands: Operands,
     mut f: impl FnMut(Option<(u64, &[u64])>) -> fmt::Result,
 ) -> fmt::Result {
-    let Some(recording) = RECORDING.as_ref().filter(|_| operands != Operands::NONE) else {
+    let Some(recording) = RECORDING.get().filter(|_| operands != Operands::NONE) else {
         return Ok(());
     };
     let mut words = KBox::new([0; PIECE_WORDS], GFP_KERNEL).map_err(|_| fmt::Error)?;
-    let pieces = recording.pieces(operands.bring_up);
-    for i in 0..u64::from(operands.count) {
-        let number = operands.first.wrapping_add(i);
+    let pieces = recording.pieces(operands.bring_up());
+    for i in 0..operands.count() {
+        let number = operands.first().wrapping_add(i);
         let there = pieces
             .record(number)
             .is_some_and(|record| record.fetch(number, &mut words));

@@ -9,10 +9,13 @@ use super::{
     Name,
     Origin, //
 };
-use crate::abi::{
-    args::Operands,
-    Rax,
-    Status, //
+use crate::{
+    abi::{
+        args::Operands,
+        Rax,
+        Status, //
+    },
+    sim::once::Once, //
 };
 use core::{
     fmt,
@@ -24,10 +27,7 @@ use core::{
         }, //
     }, //
 };
-use kernel::{
-    prelude::*,
-    sync::SetOnce, //
-};
+use kernel::prelude::*;
 
 /// Records of the ring; a power of two. The calls of one selftest have room.
 const RECORDS: usize = 65536;
@@ -49,30 +49,32 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    #[inline]
-    fn encode(call: &Call) -> [u64; WORDS] {
-        let [rcx, rdx, r8, r9, r10, r11] = call.before.to_array();
-        let [rcx_out, rdx_out, r8_out, r9_out, r10_out, r11_out] = call.after.to_array();
-        [
-            call.start,
-            call.cycles,
-            u64::from(call.cpu) << 8 | Origin::of(call).encode(),
-            call.rax,
-            rcx,
-            rdx,
-            r8,
-            r9,
-            r10,
-            r11,
-            call.status.raw(),
-            call.memory.encode(),
-            rcx_out,
-            rdx_out,
-            r8_out,
-            r9_out,
-            r10_out,
-            r11_out,
-        ]
+    /// Stores a call into the words of a record.
+    #[inline(always)]
+    pub(super) fn store(call: &Call<'_>, to: &[AtomicU64; WORDS]) {
+        let [start, cycles, origin, rax, rcx, rdx, r8, r9, r10, r11, status, memory, after @ ..] =
+            to;
+        start.store(call.start, Relaxed);
+        cycles.store(call.cycles, Relaxed);
+        let cpu = u64::from(call.cpu) << 8;
+        origin.store(cpu | Origin::of(call).encode(), Relaxed);
+        rax.store(call.rax(), Relaxed);
+        let before = call.before();
+        rcx.store(before.rcx, Relaxed);
+        rdx.store(before.rdx, Relaxed);
+        r8.store(before.r8, Relaxed);
+        r9.store(before.r9, Relaxed);
+        r10.store(before.r10, Relaxed);
+        r11.store(before.r11, Relaxed);
+        status.store(call.after.rax, Relaxed);
+        memory.store(call.memory.into_raw(), Relaxed);
+        let [rcx, rdx, r8, r9, r10, r11] = after;
+        rcx.store(call.after.args.rcx, Relaxed);
+        rdx.store(call.after.args.rdx, Relaxed);
+        r8.store(call.after.args.r8, Relaxed);
+        r9.store(call.after.args.r9, Relaxed);
+        r10.store(call.after.args.r10, Relaxed);
+        r11.store(call.after.args.r11, Relaxed);
     }
 
     pub(super) fn decode(words: &[u64; WORDS]) -> Self {
@@ -87,7 +89,7 @@ impl Entry {
             before: [rcx, rdx, r8, r9, r10, r11].into(),
             status: Status::from_raw(status),
             after: after.into(),
-            memory: recording::Operands::decode(memory),
+            memory: recording::Operands::from_raw(memory),
         }
     }
 }
@@ -102,9 +104,10 @@ struct Ring {
     records: KVVec<Record<WORDS>>,
 }
 
-static RING: SetOnce<Ring> = SetOnce::new();
+static RING: Once<Ring> = Once::new();
 
 impl Ring {
+    #[inline]
     fn record(&self, number: u64) -> Option<&Record<WORDS>> {
         self.records.get(number as usize % RECORDS)
     }
@@ -129,45 +132,48 @@ pub(in super::super) fn start() -> Result {
         dropped: AtomicU64::new(0),
         records: recording::records(RECORDS)?,
     };
-    RING.populate(ring).then_some(()).ok_or(EBUSY)
+    RING.set(ring)
 }
 
-#[inline]
-pub(super) fn push(call: &Call) {
-    let Some(ring) = RING.as_ref() else {
+/// Puts a call into the ring.
+#[inline(always)]
+pub(super) fn push(call: &Call<'_>) {
+    let Some(ring) = RING.get() else {
         return;
     };
     let number = ring.next.fetch_add(1, Relaxed);
-    let words = Entry::encode(call);
-    let written = ring
-        .record(number)
-        .is_some_and(|record| record.write(number, words.iter().copied()));
-    if !written {
-        ring.dropped.fetch_add(1, Relaxed);
+    match ring.record(number).and_then(|record| record.claim(number)) {
+        Some(claim) => {
+            Entry::store(call, claim.words());
+            claim.publish();
+        }
+        None => {
+            ring.dropped.fetch_add(1, Relaxed);
+        }
     }
-    recording::keep(number, call.rax, &words);
+    recording::keep(number, call);
 }
 
 /// Numbers of the calls that the ring may hold and that are of interest.
 pub(super) fn numbers() -> core::ops::Range<u64> {
-    RING.as_ref().map_or(0..0, Ring::numbers)
+    RING.get().map_or(0..0, Ring::numbers)
 }
 
 /// Call number `number`, if the ring holds it.
 pub(super) fn get(number: u64) -> Option<Entry> {
-    RING.as_ref()?.get(number)
+    RING.get()?.get(number)
 }
 
 /// Forgets the calls so far: [`show`] shows later ones alone.
 pub(in super::super) fn clear() {
-    if let Some(ring) = RING.as_ref() {
+    if let Some(ring) = RING.get() {
         ring.first.store(ring.next.load(Acquire), Relaxed);
     }
 }
 
 /// Prints the last calls, oldest first.
 pub(in super::super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Some(ring) = RING.as_ref() else {
+    let Some(ring) = RING.get() else {
         return Ok(());
     };
     let numbers = ring.numbers();

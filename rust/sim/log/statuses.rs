@@ -7,7 +7,6 @@
 
 use super::{
     counters,
-    Call,
     Name,
     Origin, //
 };
@@ -58,10 +57,9 @@ fn key(row: u64, origin: Origin) -> u64 {
     COUNTS | row << 8 | origin.encode()
 }
 
-pub(super) fn count(call: &Call) {
-    let row = counters::row(call.leaf());
-    let key = key(row, Origin::of(call));
-    let raw = call.status.raw();
+pub(super) fn count(row: u64, origin: Origin, status: Status, cycles: u64) {
+    let key = key(row, origin);
+    let raw = status.raw();
     let hash = (raw >> 32 ^ raw ^ row << 4) as usize;
     for probe in 0..PROBES {
         let entry = &TABLE[hash.wrapping_add(probe) % ENTRIES];
@@ -71,7 +69,7 @@ pub(super) fn count(call: &Call) {
                 Ok(_) => {
                     entry.status.store(raw, Relaxed);
                     entry.calls.store(1, Relaxed);
-                    entry.cycles.store(call.cycles, Relaxed);
+                    entry.cycles.store(cycles, Relaxed);
                     entry.key.store(key, Release);
                     return;
                 }
@@ -82,7 +80,7 @@ pub(super) fn count(call: &Call) {
         // is right.
         if found == key && entry.status.load(Relaxed) == raw {
             entry.calls.add(1, Relaxed);
-            entry.cycles.add(call.cycles, Relaxed);
+            entry.cycles.add(cycles, Relaxed);
             return;
         }
     }
