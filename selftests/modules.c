@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Modules come and go: KVM's, and the backend while TDs are there. */
-#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "fixture.h"
 #include "vm.h"
@@ -130,30 +134,31 @@ TEST_F(backends, bound_by_init_vm)
 	ASSERT_EQ(0, module_unload(BACKEND_MODULE)) TH_LOG("unload: %s", strerror(errno));
 }
 
-/* TDs made so far, and whether there will be no more. */
-static atomic_int made;
-static atomic_bool stop;
+/* What the processes share: TDs made so far, whether there will be no more; how often the backend was loaded or unloaded. */
+struct shared {
+	atomic_int made, changes;
+	atomic_bool stop;
+};
 
 /* After each TD that was made, unloads the backend as soon as no TD keeps it, or loads it again. */
-static void *come_and_go(void *arg)
+static void come_and_go(struct shared *shared)
 {
-	atomic_int *changes = arg;
 	int seen = 0;
 
 	for (;;) {
 		bool loaded = module_loaded(BACKEND_MODULE);
 
-		while (atomic_load(&made) == seen && !atomic_load(&stop))
+		while (atomic_load(&shared->made) == seen && !atomic_load(&shared->stop))
 			sched_yield();
-		if (atomic_load(&stop))
-			return NULL;
-		seen = atomic_load(&made);
+		if (atomic_load(&shared->stop))
+			return;
+		seen = atomic_load(&shared->made);
 		while (loaded ? module_unload(BACKEND_MODULE) : module_load(BACKEND_MODULE, NULL)) {
-			if (atomic_load(&stop))
-				return NULL;
+			if (atomic_load(&shared->stop))
+				return;
 			sched_yield();
 		}
-		atomic_fetch_add(changes, 1);
+		atomic_fetch_add(&shared->changes, 1);
 	}
 }
 
@@ -164,28 +169,39 @@ static void *come_and_go(void *arg)
 /* TDs are made while the backend comes and goes: each has one backend or the other from its first S-EPT page to its last. */
 TEST_F(backends, while_it_comes_and_goes)
 {
-	atomic_int changes = 0;
-	int nr = 0, of_rust = 0;
+	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int nr = 0, of_rust = 0, status, changes;
 	struct td_callers *tds;
 	struct test_vm vm;
-	pthread_t thread;
+	pid_t child;
 
+	ASSERT_NE(MAP_FAILED, shared);
 	/* The first TD finds it. */
 	ASSERT_EQ(0, module_load(BACKEND_MODULE, NULL));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, come_and_go, &changes));
-	while (nr < MIN_TDS || (nr < MAX_TDS && (!of_rust || of_rust == nr || changes < 2))) {
+	/* Loading forks, and what this process forked would keep a VM for a moment that is closed here. */
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		come_and_go(shared);
+		_exit(0);
+	}
+	while (nr < MIN_TDS || (nr < MAX_TDS && (!of_rust || of_rust == nr || atomic_load(&shared->changes) < 2))) {
 		char name[32];
 
 		vm_start(_metadata, &vm, SZ_2M);
 		nr++;
 		ASSERT_EQ(0, backend_of_vm(vm.vm, name, sizeof(name)));
 		of_rust += !strcmp(name, BACKEND_MODULE);
-		atomic_fetch_add(&made, 1);
+		atomic_fetch_add(&shared->made, 1);
 		vm_prefault(_metadata, &vm, 0, 4 * PAGE_SIZE);
 		vm_close(_metadata, &vm);
 	}
-	atomic_store(&stop, true);
-	ASSERT_EQ(0, pthread_join(thread, NULL));
+	atomic_store(&shared->stop, true);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	changes = atomic_load(&shared->changes);
+	munmap(shared, sizeof(*shared));
 
 	EXPECT_LT(1, changes) TH_LOG("the backend is to be unloaded and loaded meanwhile");
 	EXPECT_LT(0, of_rust) TH_LOG("it is to keep some of the TDs");
