@@ -10,7 +10,6 @@
 mod backing;
 mod fixture;
 mod initial;
-mod lender;
 mod life;
 mod ranges;
 mod refusals;
@@ -18,7 +17,6 @@ mod refusals;
 pub use backing::backed_by;
 pub use fixture::{
     initialised,
-    td_params,
     tear_down,
     type_of,
     with_td,
@@ -27,7 +25,6 @@ pub use fixture::{
     TestTd, //
 };
 pub use initial::measurement;
-pub use lender::Lender;
 pub use life::life;
 pub use ranges::ranges;
 pub use refusals::{

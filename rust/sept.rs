@@ -10,6 +10,9 @@
 //! [`map`] and [`unmap`] do all of that for whole ranges of memory, with the largest pages and the
 //! fewest calls.
 //!
+//! The phases are always inlined, down to the call: each operation of KVM's is one function, whoever else in
+//! the crate has use for its phases.
+//!
 //! All of them work on ranges and name memory by page frame number alone. Before a page is given to
 //! the TDX module the only question asked about it is whether TDX covers it, see
 //! [`Machine::convertible`]. An operation that cannot go on says how far it got and why: see
@@ -43,6 +46,7 @@ mod split;
 mod table;
 mod unmap;
 mod unmap_range;
+mod walk;
 
 pub use host::{
     Cost,
@@ -80,6 +84,7 @@ pub use unmap_range::{
     unmap,
     Flush, //
 };
+pub use walk::walk;
 
 /// What the operations need from the machine besides its TDX module.
 pub trait Machine: Seamcall {
@@ -317,7 +322,7 @@ impl Stop {
 
 /// Checks memory that is about to be given to the TDX module, and writes its cache lines back if the
 /// module wants so. Returns how many calls that took.
-#[inline]
+#[inline(always)]
 fn prepare<M: Machine>(machine: &M, first: Pfn, pages: u64, level: Level) -> Result<u64> {
     if !first.is_aligned_to(level) {
         return Err(Stop::before(Why::Invalid));

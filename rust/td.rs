@@ -25,11 +25,11 @@
 //! taken back then.
 //!
 //! ```
-//! # use tdx::{abi::{Gpa, Level}, bench::ModelBench, scenario::{td_params, Fault, Lender}};
-//! use tdx::{sept::{Flush, Memory, Range, Run}, td::Td};
+//! # use tdx::{abi::{Gpa, Level}, bench::ModelBench, scenario::Fault, td::with_plain_params};
+//! use tdx::{sept::{Flush, Memory, Range, Run}, td::{Lender, Td}};
 //!
 //! # let machine = ModelBench::new();
-//! # let outcome = td_params(&machine, |params| {
+//! # let outcome = with_plain_params(&machine, |params| {
 //! let mut host = Lender::new(&machine);
 //! let td = Td::create(&machine, &mut host)?
 //!     .configure_key()?
@@ -50,7 +50,7 @@
 //!
 //! let torn_down = td.tear_down()?;
 //! assert_eq!(torn_down.leaks(), 0);
-//! # Ok(())
+//! # Ok::<(), Fault>(())
 //! # });
 //! # if let Err(fault) = outcome { panic!("{fault}"); }
 //! # machine.assert_all_given_back();
@@ -72,7 +72,13 @@ use core::fmt;
 mod build;
 mod end;
 mod host;
+#[cfg(CONFIG_INTEL_TDX_HOST)]
+mod kernel;
+mod lender;
 mod memory;
+mod params;
+#[cfg(CONFIG_INTEL_TDX_HOST)]
+mod pfn_memory;
 pub mod state;
 pub mod vcpu;
 
@@ -81,6 +87,13 @@ pub use host::{
     Leak,
     Leaked, //
 };
+pub use lender::{
+    Lender,
+    Resources, //
+};
+pub use params::with_plain_params;
+#[cfg(CONFIG_INTEL_TDX_HOST)]
+pub use pfn_memory::PfnMemory;
 pub use vcpu::Vcpu;
 
 /// A TD in state `S`.
@@ -148,6 +161,18 @@ impl<T> Failed<T> {
             from,
             why: why.into(),
         }
+    }
+}
+
+impl<T> From<Failed<T>> for Why {
+    fn from(failed: Failed<T>) -> Self {
+        failed.why
+    }
+}
+
+impl<T> fmt::Display for Failed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(f)
     }
 }
 

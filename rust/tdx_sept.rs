@@ -21,6 +21,7 @@ use kernel::{
 };
 
 pub mod abi;
+pub mod errno;
 mod kvm;
 #[cfg(CONFIG_TDX_SEPT_KUNIT_TEST)]
 pub mod scenario;

@@ -8,176 +8,43 @@ use crate::{
             Info,
             State, //
         },
-        Args,
-        Hkid,
         Level,
-        Pfn,
-        Rax,
         Status, //
     },
     kvm,
     scenario::{
         self,
         ensure,
-        Bench,
         Fault, //
     },
-    seamcall::{
-        kernel::TdxCore,
-        Seamcall, //
-    },
-    sept::Machine,
-};
-use core::{
-    cell::Cell,
-    ops::ControlFlow,
-    ptr, //
+    seamcall::kernel::TdxCore, //
 };
 use kernel::{
     bindings,
-    cpu::nr_cpu_ids,
-    page::PAGE_SIZE,
     prelude::*, //
 };
 
 mod backing;
 mod hammer;
 
-/// The machine that the kernel runs on, with its memory and KeyIDs.
-#[derive(Default)]
-struct Kernel {
-    /// Number of SEAMCALLs so far.
-    calls: Cell<u64>,
-}
-
-impl Seamcall for Kernel {
-    unsafe fn call(&self, rax: Rax, args: &mut Args) -> Status {
-        self.calls.set(self.calls.get().wrapping_add(1));
-        // SAFETY: As for this function.
-        unsafe { TdxCore.call(rax, args) }
-    }
-}
-
-impl Machine for Kernel {
-    fn convertible(&self, first: Pfn, pages: u64) -> bool {
-        TdxCore.convertible(first, pages)
-    }
-
-    fn keyid_shift(&self) -> u32 {
-        TdxCore.keyid_shift()
-    }
-
-    fn reset(&self, first: Pfn, level: Level) {
-        TdxCore.reset(first, level)
-    }
-
-    fn clflush_before_alloc(&self) -> bool {
-        TdxCore.clflush_before_alloc()
-    }
-
-    fn flush_caches(&self) -> u64 {
-        TdxCore.flush_caches()
-    }
-}
-
-// `tests/memory.c`.
-extern "C" {
-    fn tdx_sept_test_alloc() -> u64;
-    fn tdx_sept_test_free(pfn: u64);
-    fn tdx_sept_test_address(pfn: u64) -> *mut u64;
-}
-
-impl Bench for Kernel {
-    fn alloc(&self) -> Option<Pfn> {
-        // SAFETY: This can be called wherever the kernel may sleep.
-        match unsafe { tdx_sept_test_alloc() } {
-            0 => None,
-            pfn => Pfn::new(pfn),
-        }
-    }
-
-    fn free(&self, page: Pfn) {
-        // SAFETY: The page comes from `alloc`, and the TDX module does not have it any more.
-        unsafe { tdx_sept_test_free(page.get()) }
-    }
-
-    fn write(&self, page: Pfn, words: &[u64]) {
-        let count = words.len().min(PAGE_SIZE / size_of::<u64>());
-        // SAFETY: The page comes from `alloc`, nobody else uses it, and `count` words fit.
-        unsafe {
-            ptr::copy_nonoverlapping(words.as_ptr(), tdx_sept_test_address(page.get()), count)
-        }
-    }
-
-    fn alloc_keyid(&self) -> Option<Hkid> {
-        // SAFETY: This can be called wherever the kernel may sleep.
-        let hkid = unsafe { bindings::tdx_guest_keyid_alloc() };
-        u16::try_from(hkid).ok().map(Hkid::new)
-    }
-
-    fn free_keyid(&self, hkid: Hkid) {
-        // SAFETY: The KeyID comes from `alloc_keyid`.
-        unsafe { bindings::tdx_guest_keyid_free(hkid.get().into()) }
-    }
-
-    fn global_keyid(&self) -> Hkid {
-        // SAFETY: The number does not change after boot.
-        let hkid = unsafe { bindings::tdx_get_global_keyid() };
-        // KeyIDs have 16 bits by the ABI.
-        Hkid::new(hkid as u16)
-    }
-
-    fn on_each_cpu(&self, f: &mut dyn FnMut() -> ControlFlow<()>) {
-        /// What a CPU is asked to do, and what came out of it.
-        struct Work<'a> {
-            f: &'a mut dyn FnMut() -> ControlFlow<()>,
-            outcome: ControlFlow<()>,
-        }
-
-        /// # Safety
-        ///
-        /// `work` must be a [`Work`] that nobody else uses.
-        unsafe extern "C" fn run(work: *mut c_void) -> c_int {
-            // SAFETY: As for this function.
-            let work = unsafe { &mut *work.cast::<Work<'_>>() };
-            work.outcome = (work.f)();
-            0
-        }
-
-        for cpu in 0..nr_cpu_ids() {
-            let mut work = Work {
-                f: &mut *f,
-                outcome: ControlFlow::Continue(()),
-            };
-            let arg = ptr::from_mut(&mut work).cast();
-            // A CPU that is not online does not run it: there is nothing to do there either.
-            // SAFETY: `run` gets the `Work` it expects, and has ended when the call returns.
-            unsafe { bindings::smp_call_on_cpu(cpu, Some(run), arg, false) };
-            if work.outcome.is_break() {
-                break;
-            }
-        }
-    }
-}
-
 /// Runs a scenario, and says what went wrong.
 ///
 /// Where the module is built in it is there without a TDX module too, and nothing can be tested.
-fn run(scenario: fn(&Kernel) -> Result<(), Fault>) -> Result {
+fn run(scenario: fn(&TdxCore) -> Result<(), Fault>) -> Result {
     // SAFETY: The function can be called at any time.
     if unsafe { bindings::tdx_get_sysinfo() }.is_null() {
         pr_warn!("not tested: no TDX module is initialized\n");
         return Ok(());
     }
-    scenario(&Kernel::default()).map_err(|fault| {
+    scenario(&TdxCore).map_err(|fault| {
         pr_err!("{}\n", core::format_args!("{fault}"));
         EIO
     })
 }
 
 /// KVM's operations on a TD: what they return and report. Refusals reach the log, too.
-fn operations(kernel: &Kernel) -> Result<(), Fault> {
-    scenario::with_td(kernel, |t| {
+fn operations(machine: &TdxCore) -> Result<(), Fault> {
+    scenario::with_td(machine, |t| {
         let ops = &kvm::OPS.0;
         let (Some(link), Some(aug), Some(block), Some(track), Some(remove)) =
             (ops.link, ops.aug, ops.block, ops.track, ops.remove)

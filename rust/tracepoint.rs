@@ -10,13 +10,16 @@
 
 use crate::abi::{
     args::Operands,
-    Rax,
-    Status, //
+    Rax, //
 };
 use kernel::{
     bindings,
     jump_label::static_branch_unlikely, //
 };
+
+mod call;
+
+pub(crate) use call::Call;
 
 // `tracepoint/tdx_sim.c` or `tracepoint/tdx_sept.c`. As `kernel::tracepoint::declare_trace!` has it, but for headers
 // that the kernel crate does not know, and that does not say either that lock classes may be empty.
@@ -39,24 +42,6 @@ unsafe extern "C" {
 
 /// Stands for "none" among the numbers of operands.
 const NO_OPERAND: u16 = u16::MAX;
-
-/// A SEAMCALL that has returned.
-pub(crate) struct Call<'a> {
-    /// RAX before.
-    pub(crate) rax: u64,
-    /// The other registers before.
-    pub(crate) before: &'a Operands,
-    /// RAX after.
-    pub(crate) status: Status,
-    /// The other registers after.
-    pub(crate) after: &'a Operands,
-    /// TSC cycles that it took.
-    pub(crate) cycles: u64,
-    /// Whether a backend made it.
-    pub(crate) backend: bool,
-    /// An address in the function that made it.
-    pub(crate) function: usize,
-}
 
 /// Whether somebody listens.
 #[inline(always)]

@@ -13,6 +13,8 @@ use super::{
 };
 use kernel::bitfield;
 
+pub mod span;
+
 bitfield! {
     /// An L1 secure EPT entry, as it is in memory.
     pub struct Entry(u64) {

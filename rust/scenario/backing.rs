@@ -10,8 +10,7 @@ use super::{
         type_of, //
     },
     Bench,
-    Fault,
-    Lender, //
+    Fault, //
 };
 use crate::{
     abi::{
@@ -29,13 +28,14 @@ use crate::{
     },
     td::{
         state::Finalised,
+        Lender,
         Td, //
     },
     tdh, //
 };
 
 /// A TD that could run.
-type FinalTd<'a, 'l, B> = Td<&'a B, &'l mut Lender<'a, B>, Finalised>;
+type FinalTd<'a, 'l, B> = Td<&'a B, &'l mut Lender<&'a B>, Finalised>;
 
 /// Gives 2 MiB pages to a TD: maps them as such, splits the first one, unmaps all; then the same
 /// memory in small pages, at an address that allows no others. `undisturbed` is asked in between

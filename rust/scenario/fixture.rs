@@ -2,19 +2,9 @@
 
 //! A TD and the machine it is made on.
 
-use super::lender::Lender;
 use crate::{
     abi::{
-        metadata::global,
-        td_params::{
-            Attributes,
-            ConfigFlags,
-            EptpControls,
-            TdParams, //
-        },
         Gpa,
-        Hkid,
-        HostPa,
         Level,
         PageType,
         Pfn, //
@@ -33,40 +23,21 @@ use crate::{
             Building,
             Initialised, //
         },
+        with_plain_params,
         Failed,
         Leak,
+        Lender,
+        Resources,
         Td, //
     },
     tdh, //
 };
-use core::{
-    fmt,
-    ops::ControlFlow, //
-};
+use core::fmt;
 
 /// A machine to run scenarios on, with the host's resources that a TD takes.
-pub trait Bench: Machine {
-    /// Takes a page of zeroes from the host.
-    fn alloc(&self) -> Option<Pfn>;
+pub trait Bench: Machine + Resources {}
 
-    /// Gives a page back to the host.
-    fn free(&self, page: Pfn);
-
-    /// Writes words to the beginning of a page of the host.
-    fn write(&self, page: Pfn, words: &[u64]);
-
-    /// Takes a KeyID for a TD.
-    fn alloc_keyid(&self) -> Option<Hkid>;
-
-    /// Gives a KeyID back.
-    fn free_keyid(&self, hkid: Hkid);
-
-    /// Returns the KeyID of the TDX module's own memory.
-    fn global_keyid(&self) -> Hkid;
-
-    /// Runs `f` on each CPU, one after the other, until it breaks.
-    fn on_each_cpu(&self, f: &mut dyn FnMut() -> ControlFlow<()>);
-}
+impl<T: Machine + Resources> Bench for T {}
 
 /// Why a scenario failed.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +68,12 @@ pub enum Fault {
 impl From<seamcall::Error> for Fault {
     fn from(error: seamcall::Error) -> Self {
         Self::Call(error)
+    }
+}
+
+impl From<td::Why> for Fault {
+    fn from(why: td::Why) -> Self {
+        Self::Step(why)
     }
 }
 
@@ -132,40 +109,16 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Runs `body` with the address of TD_PARAMS for a TD with one vCPU.
-///
-/// # Errors
-///
-/// Those of `body`, and what was not to be had.
-pub fn td_params<B: Bench, T>(
-    bench: &B,
-    body: impl FnOnce(HostPa<1024>) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    let params = TdParams::new(
-        Attributes::from_raw(tdh::sys::rd(bench, global::ATTRIBUTES_FIXED1)?),
-        tdh::sys::rd(bench, global::XFAM_FIXED1)?,
-        1,
-        EptpControls::from_raw(EptpControls::MT_WB).with_const_walk_length::<3>(),
-        ConfigFlags::from_raw(0),
-        100,
-    );
-    let page = bench.alloc().ok_or(Fault::Resources)?;
-    bench.write(page, params.words());
-    let outcome = body(HostPa::page(page));
-    bench.free(page);
-    outcome
-}
-
 /// Makes a TD that is initialised and has no vCPU.
 ///
 /// # Errors
 ///
 /// A step that was not done.
 pub fn initialised<'a, 'l, B: Bench>(
-    lender: &'l mut Lender<'a, B>,
-) -> Result<Td<&'a B, &'l mut Lender<'a, B>, Initialised>, Fault> {
-    let bench = lender.bench();
-    td_params(bench, |params| {
+    lender: &'l mut Lender<&'a B>,
+) -> Result<Td<&'a B, &'l mut Lender<&'a B>, Initialised>, Fault> {
+    let bench = *lender.resources();
+    with_plain_params(bench, |params| {
         let td = Td::create(bench, lender)?;
         Ok(td.configure_key()?.initialise(params)?)
     })
@@ -177,7 +130,7 @@ pub struct TestTd<'a, B: Bench> {
     pub bench: &'a B,
     /// What operations know the TD by.
     pub td: sept::Td,
-    inner: Td<&'a B, &'a mut Lender<'a, B>, Building>,
+    inner: Td<&'a B, &'a mut Lender<&'a B>, Building>,
 }
 
 /// Runs `body` on a new TD, and tears the TD down whatever comes out.
@@ -207,7 +160,7 @@ pub fn with_td<B: Bench>(
 ///
 /// What is left.
 pub fn tear_down<B: Bench, S: td::state::Live>(
-    td: Td<&B, &mut Lender<'_, B>, S>,
+    td: Td<&B, &mut Lender<&B>, S>,
 ) -> Result<(), Fault> {
     match td.tear_down()?.host().leak() {
         Some(leak) => Err(Fault::Leak(leak)),

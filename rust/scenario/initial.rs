@@ -9,8 +9,7 @@ use super::{
         tear_down, //
     },
     Bench,
-    Fault,
-    Lender, //
+    Fault, //
 };
 use crate::{
     abi::{
@@ -22,6 +21,7 @@ use crate::{
         Host,
         Range, //
     },
+    td::Lender,
     tdh, //
 };
 

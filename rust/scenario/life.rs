@@ -10,8 +10,7 @@ use super::{
         type_of, //
     },
     Bench,
-    Fault,
-    Lender, //
+    Fault, //
 };
 use crate::{
     abi::{
@@ -32,6 +31,7 @@ use crate::{
         Range,
         Run, //
     },
+    td::Lender,
     tdh, //
 };
 

@@ -10,8 +10,7 @@ use super::{
         with_td, //
     },
     Bench,
-    Fault,
-    Lender, //
+    Fault, //
 };
 use crate::{
     abi::{
@@ -29,6 +28,7 @@ use crate::{
         Result,
         Why, //
     },
+    td::Lender,
     tdh, //
 };
 

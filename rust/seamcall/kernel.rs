@@ -4,10 +4,7 @@
 //!
 //! C headers: [`arch/x86/include/asm/tdx.h`](srctree/arch/x86/include/asm/tdx.h)
 
-use super::{
-    Error,
-    Seamcall, //
-};
+use super::Seamcall;
 use crate::{
     abi::{
         metadata::Features0,
@@ -142,22 +139,6 @@ impl Machine for TdxCore {
         // SAFETY: The memory came back from the TDX module, and its user has not got it yet.
         unsafe {
             bindings::tdx_quirk_reset_paddr(u64_as_usize(first.pa()), u64_as_usize(level.size()))
-        }
-    }
-}
-
-/// The errno for a call that did not do its job, as the kernel's own wrappers have it
-/// (arch/x86/virt/vmx/tdx/seamcall_internal.h: sc_retry_prerr()), with `EBUSY` for a lock held.
-impl From<Error> for kernel::error::Error {
-    fn from(error: Error) -> Self {
-        match error.status {
-            Status::VMFAILINVALID => ENODEV,
-            Status::GP => EOPNOTSUPP,
-            Status::UD => EACCES,
-            status if status.is(Status::OPERAND_BUSY) => EBUSY,
-            // The TDX module has the page already, for this TD or for another.
-            status if status.is(Status::PAGE_METADATA_INCORRECT) => EBUSY,
-            _ => EIO,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Returns the page with the TD's KeyID, if there is such memory below the KeyID bits.
-#[inline]
+#[inline(always)]
 pub(super) fn keyed<M: Machine>(machine: &M, td: &Td, page: Pfn) -> Option<KeyedPfn> {
     KeyedPfn::new(page, td.hkid, machine.keyid_shift())
 }
@@ -28,7 +28,7 @@ pub(super) fn keyed<M: Machine>(machine: &M, td: &Td, page: Pfn) -> Option<Keyed
 /// # Errors
 ///
 /// Those of [`tdh::phymem::page_wbinvd`].
-#[inline]
+#[inline(always)]
 pub(super) fn make_usable<M: Machine>(
     machine: &M,
     page: Pfn,

@@ -67,7 +67,7 @@ pub unsafe fn add<M: Machine>(
 /// # Safety
 ///
 /// The memory from `first` must be the caller's to give; nobody may access it until it has come back.
-#[inline]
+#[inline(always)]
 pub unsafe fn aug<M: Machine>(machine: &M, td: &Td, range: &Range, first: Pfn) -> Result {
     if range.level() > Level::M2 {
         return Err(Stop::before(Why::Invalid));

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Returns the entry that a table page can be below.
-#[inline]
+#[inline(always)]
 fn parent(gpa: Gpa, level: Level) -> Result<GpaWord> {
     match gpa.at(level) {
         Some(at) if level > Level::K4 => Ok(at),
@@ -40,7 +40,7 @@ fn parent(gpa: Gpa, level: Level) -> Result<GpaWord> {
 /// # Safety
 ///
 /// `table` must be the caller's to give; nobody may access it until it has come back.
-#[inline]
+#[inline(always)]
 pub unsafe fn link<M: Machine>(machine: &M, td: &Td, gpa: Gpa, level: Level, table: Pfn) -> Result {
     let at = parent(gpa, level)?;
     prepare(machine, table, 1, Level::K4)?;

@@ -26,7 +26,7 @@ use crate::{
 /// # Errors
 ///
 /// [`Why::Refused`] with the errors of [`tdh::mem::range_block`].
-#[inline]
+#[inline(always)]
 pub fn block<S: Seamcall>(seam: &S, td: &Td, range: &Range) -> Result {
     for n in 0..range.nr() {
         tdh::mem::range_block(seam, td.tdr, range.entry(n))
@@ -41,7 +41,7 @@ pub fn block<S: Seamcall>(seam: &S, td: &Td, range: &Range) -> Result {
 /// # Errors
 ///
 /// [`Why::Refused`] with the errors of [`tdh::mem::track`].
-#[inline]
+#[inline(always)]
 pub fn track<S: Seamcall>(seam: &S, td: &Td) -> Result {
     tdh::mem::track(seam, td.tdr).map_err(|error| Stop::refused(0, error))
 }
@@ -67,7 +67,7 @@ pub fn unblock<S: Seamcall>(seam: &S, td: &Td, range: &Range) -> Result {
 ///
 /// [`Why::Invalid`] if the level is above 1 GiB, or there is no such memory below the KeyID bits;
 /// [`Why::Refused`] with the errors of [`tdh::mem::page_remove`]; [`Why::Mismatch`]; [`Why::Lost`].
-#[inline]
+#[inline(always)]
 pub fn remove<M: Machine>(machine: &M, td: &Td, range: &Range, first: Pfn) -> Result {
     let level = range.level();
     if level > Level::G1 || !first.is_aligned_to(level) {
@@ -82,7 +82,7 @@ pub fn remove<M: Machine>(machine: &M, td: &Td, range: &Range, first: Pfn) -> Re
 }
 
 /// Unmaps the page of `level` mapped by `at`, and makes it fit for use.
-#[inline]
+#[inline(always)]
 fn remove_one<M: Machine>(
     machine: &M,
     td: &Td,

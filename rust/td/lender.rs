@@ -88,8 +88,8 @@ impl<R: Resources + ?Sized> Resources for &R {
     }
 }
 
-/// Most vCPUs of a TD.
-const VCPUS: usize = 4;
+/// Most vCPUs of a TD: what [`with_plain_params`](super::with_plain_params) allows.
+const VCPUS: usize = 1;
 
 /// A page of the machine that the TD has.
 struct Page {
@@ -150,7 +150,7 @@ impl Piece {
 
 /// A host that lends what `R` has to one TD.
 ///
-/// For a TD with few pieces of memory and few vCPUs: it looks for a piece by going through all of them.
+/// For a TD with few pieces of memory: it looks for one by going through all of them.
 pub struct Lender<R: Resources> {
     resources: R,
     pages: KVec<Page>,
@@ -253,11 +253,7 @@ impl<R: Resources> Host for Lender<R> {
     }
 
     fn memory_back(&mut self, memory: Memory) {
-        if let Some(n) = self
-            .pages
-            .iter()
-            .position(|page| page.page == memory.first)
-        {
+        if let Some(n) = self.pages.iter().position(|page| page.page == memory.first) {
             if let Ok(page) = self.pages.remove(n) {
                 self.resources.free(page.page);
             }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     abi::{
+        sept::span::Span,
         Gpa,
         GpaWord,
         Level, //
@@ -211,5 +212,14 @@ impl<M: Machine, H: Host, S: Mapped> Td<M, H, S> {
     pub fn entry(&self, gpa: Gpa, level: Level) -> seamcall::Result<tdh::mem::SeptEntry> {
         let at = GpaWord::from_raw(gpa.align_down(level).get() | level.raw());
         tdh::mem::sept_rd(&self.core.machine, self.core.id.tdr, at)
+    }
+
+    /// Tells `f` of all that the entries of `range` hold, see [`sept::walk`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sept::walk`].
+    pub fn walk(&self, range: &Range, f: impl FnMut(&Span)) -> seamcall::Result {
+        sept::walk(&self.core.machine, &self.core.id, range, f)
     }
 }

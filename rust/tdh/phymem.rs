@@ -85,7 +85,7 @@ pub fn page_reclaim<S: Seamcall>(seam: &S, page: Pfn) -> Result<PageMetadata> {
 /// # Errors
 ///
 /// None but those common to all leaves.
-#[inline]
+#[inline(always)]
 pub fn page_wbinvd<S: Seamcall>(seam: &S, page: KeyedPfn) -> Result {
     let args = Operands {
         rcx: page.raw(),

@@ -3,12 +3,13 @@
 //! Memory of every kind that the kernel has, in a TD. What kind it is, and that the kernel finds it as
 //! it has to be, is for `selftests/kunit/backing.c` to know: here it is frame numbers.
 
-use super::Kernel;
 use crate::{
     abi::{
+        Args,
         Gpa,
         Level,
         Pfn,
+        Rax,
         Status, //
     },
     scenario::{
@@ -17,7 +18,11 @@ use crate::{
         Fault,
         TestTd, //
     },
-    seamcall,
+    seamcall::{
+        self,
+        kernel::TdxCore,
+        Seamcall, //
+    },
     sept::{
         self,
         Host,
@@ -27,6 +32,7 @@ use crate::{
         Why, //
     },
 };
+use core::cell::Cell;
 use kernel::{
     bindings,
     error::to_result,
@@ -67,7 +73,7 @@ const MOST: u64 = 1024;
 /// Maps memory of a kind. `between` is called each time that the kernel has found the memory as it has
 /// to be, with the number of times before.
 fn backed_by(
-    kernel: &Kernel,
+    machine: &TdxCore,
     kind: Kind,
     between: &mut dyn FnMut(u32) -> bool,
 ) -> Result<(), Fault> {
@@ -89,20 +95,20 @@ fn backed_by(
         intact
     };
     // What the TD may still have is not given back to the kernel.
-    scenario::backed_by(kernel, memory, &mut undisturbed)?;
+    scenario::backed_by(machine, memory, &mut undisturbed)?;
     // SAFETY: The memory was taken.
     unsafe { tdx_backing_give(kind) };
     Ok(())
 }
 
 /// S1: ordinary memory. Nobody takes a reference.
-pub(super) fn counted(kernel: &Kernel) -> Result<(), Fault> {
-    backed_by(kernel, Kind::Counted, &mut |_| true)
+pub(super) fn counted(machine: &TdxCore) -> Result<(), Fault> {
+    backed_by(machine, Kind::Counted, &mut |_| true)
 }
 
 /// S2: what backs a large page is split while that is mapped.
-pub(super) fn split_while_mapped(kernel: &Kernel) -> Result<(), Fault> {
-    backed_by(kernel, Kind::File, &mut |asked| {
+pub(super) fn split_while_mapped(machine: &TdxCore) -> Result<(), Fault> {
+    backed_by(machine, Kind::File, &mut |asked| {
         // The second question comes when the large page is mapped.
         // SAFETY: The memory was taken.
         asked != 1 || to_result(unsafe { tdx_backing_split() }).is_ok()
@@ -110,7 +116,7 @@ pub(super) fn split_while_mapped(kernel: &Kernel) -> Result<(), Fault> {
 }
 
 /// S3: memory that the kernel has no metadata for, and no mapping.
-pub(super) fn unknown(kernel: &Kernel) -> Result<(), Fault> {
+pub(super) fn unknown(machine: &TdxCore) -> Result<(), Fault> {
     /// What the memory has in it before the TD gets it.
     const WORD: u64 = 0x7061_6765_6c65_7373;
 
@@ -127,7 +133,7 @@ pub(super) fn unknown(kernel: &Kernel) -> Result<(), Fault> {
     } else {
         WORD
     };
-    backed_by(kernel, Kind::Pfns, &mut |asked| match asked {
+    backed_by(machine, Kind::Pfns, &mut |asked| match asked {
         // SAFETY: The memory was taken, and no TD has it yet.
         0 => unsafe { tdx_backing_words(WORD, true) },
         // SAFETY: The memory was taken, and the TD does not have it any more.
@@ -137,13 +143,13 @@ pub(super) fn unknown(kernel: &Kernel) -> Result<(), Fault> {
 }
 
 /// S4: pages whose references nobody counts.
-pub(super) fn not_counted(kernel: &Kernel) -> Result<(), Fault> {
-    backed_by(kernel, Kind::Tails, &mut |_| true)
+pub(super) fn not_counted(machine: &TdxCore) -> Result<(), Fault> {
+    backed_by(machine, Kind::Tails, &mut |_| true)
 }
 
 /// S6: one mapping of memory that is many things to the kernel.
-pub(super) fn many(kernel: &Kernel) -> Result<(), Fault> {
-    backed_by(kernel, Kind::Many, &mut |_| true)
+pub(super) fn many(machine: &TdxCore) -> Result<(), Fault> {
+    backed_by(machine, Kind::Many, &mut |_| true)
 }
 
 /// Has no table pages.
@@ -161,10 +167,45 @@ impl Host for NoTables {
     fn kick(&mut self) {}
 }
 
+/// The machine, and the number of SEAMCALLs that were made on it.
+#[derive(Default)]
+struct Counting {
+    calls: Cell<u64>,
+}
+
+impl Seamcall for Counting {
+    unsafe fn call(&self, rax: Rax, args: &mut Args) -> Status {
+        self.calls.set(self.calls.get().wrapping_add(1));
+        // SAFETY: As for this function.
+        unsafe { TdxCore.call(rax, args) }
+    }
+}
+
+impl Machine for Counting {
+    fn convertible(&self, first: Pfn, pages: u64) -> bool {
+        TdxCore.convertible(first, pages)
+    }
+
+    fn keyid_shift(&self) -> u32 {
+        TdxCore.keyid_shift()
+    }
+
+    fn reset(&self, first: Pfn, level: Level) {
+        TdxCore.reset(first, level)
+    }
+
+    fn clflush_before_alloc(&self) -> bool {
+        TdxCore.clflush_before_alloc()
+    }
+
+    fn flush_caches(&self) -> u64 {
+        TdxCore.flush_caches()
+    }
+}
+
 /// Whether each operation refuses memory, all but the last without a table page to give.
-fn refused(t: &TestTd<'_, Kernel>, first: Pfn, pages: u64) -> Result<(), Fault> {
-    let machine = t.bench;
-    let calls = machine.calls.get();
+fn refused(t: &TestTd<'_, TdxCore>, first: Pfn, pages: u64) -> Result<(), Fault> {
+    let machine = &Counting::default();
     let gpa = Gpa::new(0x8000_0000).ok_or(Fault::Resources)?;
     let range = Range::new(gpa, Level::K4, pages).ok_or(Fault::Resources)?;
     let memory = [Memory { first, pages }];
@@ -183,18 +224,18 @@ fn refused(t: &TestTd<'_, Kernel>, first: Pfn, pages: u64) -> Result<(), Fault> 
             ensure!(not(sept::split(machine, td, gpa, Level::M2, first)));
         }
     }
-    ensure!(machine.calls.get() == calls);
+    ensure!(machine.calls.get() == 0);
     Ok(())
 }
 
 /// S5: every kind of memory that TDX cannot convert.
-pub(super) fn not_convertible(kernel: &Kernel) -> Result<(), Fault> {
-    scenario::with_td(kernel, |t| {
+pub(super) fn not_convertible(machine: &TdxCore) -> Result<(), Fault> {
+    scenario::with_td(machine, |t| {
         let pfn = |pfn| Pfn::new(pfn).ok_or(Fault::Resources);
         // SAFETY: The function can be called at any time.
         let pamt = unsafe { tdx_backing_pamt() };
         ensure!(pamt != 0);
-        let above = 1 << kernel.keyid_shift().saturating_sub(Level::K4.shift());
+        let above = 1 << machine.keyid_shift().saturating_sub(Level::K4.shift());
 
         // In a TDMR, but reserved: what the firmware has below 1 MiB.
         refused(t, pfn(0xa0)?, 1)?;
@@ -208,9 +249,9 @@ pub(super) fn not_convertible(kernel: &Kernel) -> Result<(), Fault> {
         refused(t, pfn((1 << 40) - 1)?, 1)?;
         refused(t, pfn((1 << 40) - 1)?, 2)?;
         // Only in part.
-        ensure!(kernel.convertible(pfn(0x100)?, 1));
+        ensure!(machine.convertible(pfn(0x100)?, 1));
         refused(t, pfn(0xff)?, 2)?;
-        ensure!(kernel.convertible(pfn(pamt.saturating_sub(1))?, 1));
+        ensure!(machine.convertible(pfn(pamt.saturating_sub(1))?, 1));
         refused(t, pfn(pamt.saturating_sub(1))?, 2)?;
 
         // What a TD has already is the TDX module's to refuse, which takes an instruction.
@@ -221,9 +262,9 @@ pub(super) fn not_convertible(kernel: &Kernel) -> Result<(), Fault> {
         t.link_tables(gpa)?;
         let page = t.alloc_private()?;
         // SAFETY: The page was just allocated, and is freed after it was reclaimed.
-        unsafe { sept::aug(kernel, &t.td, &range, page) }?;
+        unsafe { sept::aug(machine, &t.td, &range, page) }?;
         // SAFETY: The page is the TD's; the call must not change that.
-        let twice = unsafe { sept::aug(kernel, &t.td, &next, page) };
+        let twice = unsafe { sept::aug(machine, &t.td, &next, page) };
         let Some(Why::Refused(error)) = twice.err().map(|stop| stop.why) else {
             return Err(Fault::Resources);
         };

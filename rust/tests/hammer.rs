@@ -3,7 +3,6 @@
 //! All CPUs call the TDX module at once, about the same few pages: nobody waits for a lock, and nothing
 //! gets lost.
 
-use super::Kernel;
 use crate::{
     abi::{
         sept::State,
@@ -162,8 +161,8 @@ fn take_all(tdr: Pfn) -> Result<u64, Fault> {
 }
 
 /// See the module.
-pub(super) fn all_cpus_at_once(kernel: &Kernel) -> Result<(), Fault> {
-    scenario::with_td(kernel, |td: &mut TestTd<'_, Kernel>| {
+pub(super) fn all_cpus_at_once(machine: &TdxCore) -> Result<(), Fault> {
+    scenario::with_td(machine, |td: &mut TestTd<'_, TdxCore>| {
         let tdr = td.td.tdr;
         td.link_tables(Gpa::new(GPA).ok_or(Fault::Resources)?)?;
         let mut pages = [tdr; PAGES];

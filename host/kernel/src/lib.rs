@@ -3,7 +3,8 @@
 //! As much of the kernel crate as the pure parts of this project use, for the build host.
 //!
 //! [`bitfield`] and [`num`] are the kernel's own source files. The rest of this crate is what those
-//! two files need: the items have the names and the behaviour that the files expect, and no more.
+//! two files and the pure parts need: the items have the names and the behaviour of the kernel's, and
+//! no more.
 
 #![feature(generic_arg_infer)]
 // The kernel's files are checked in the kernel's own build.
@@ -18,12 +19,19 @@ include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 
 pub use core::fmt;
 
+pub mod alloc;
+pub mod bitmap;
+
 pub mod macros {
     pub use paste::paste;
 }
 
 pub mod prelude {
     pub use crate::{
+        alloc::{
+            flags::*,
+            KVec, //
+        },
         build_assert::{
             const_assert,
             static_assert, //
@@ -47,7 +55,21 @@ pub mod error {
     pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
     pub mod code {
+        pub const ENOMEM: super::Error = super::Error(12);
+        pub const EINVAL: super::Error = super::Error(22);
         pub const EOVERFLOW: super::Error = super::Error(75);
+    }
+
+    impl From<crate::alloc::AllocError> for Error {
+        fn from(_: crate::alloc::AllocError) -> Self {
+            code::ENOMEM
+        }
+    }
+
+    impl From<core::num::TryFromIntError> for Error {
+        fn from(_: core::num::TryFromIntError) -> Self {
+            code::EINVAL
+        }
     }
 }
 

@@ -26,7 +26,6 @@ use tdx::{
     },
     scenario::{
         with_td,
-        Bench,
         TestTd, //
     },
     seamcall::Seamcall,
@@ -35,6 +34,10 @@ use tdx::{
         Machine,
         Range,
         Why, //
+    },
+    td::{
+        Leak,
+        Resources, //
     },
     tdh, //
 };
@@ -139,7 +142,7 @@ impl Machine for Disturbed<'_> {
     }
 }
 
-impl Bench for Disturbed<'_> {
+impl Resources for Disturbed<'_> {
     fn alloc(&self) -> Option<Pfn> {
         self.bench.alloc()
     }
@@ -166,6 +169,10 @@ impl Bench for Disturbed<'_> {
 
     fn on_each_cpu(&self, f: &mut dyn FnMut() -> ControlFlow<()>) {
         self.bench.on_each_cpu(f);
+    }
+
+    fn complain(&self, _leak: &Leak) {
+        // Whoever tests asks the host for it.
     }
 }
 

@@ -22,7 +22,6 @@ use tdx::{
     },
     scenario::{
         with_td,
-        Bench,
         Fault,
         TestTd, //
     },
@@ -30,6 +29,7 @@ use tdx::{
         self,
         Range, //
     },
+    td::Resources,
     tdh::{
         self,
         mem::Word,

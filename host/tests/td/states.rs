@@ -27,10 +27,7 @@ use tdx::{
     },
     scenario::{
         initialised,
-        td_params,
-        Bench,
-        Fault,
-        Lender, //
+        Fault, //
     },
     sept::{
         self,
@@ -45,9 +42,12 @@ use tdx::{
             Building,
             Mapped, //
         },
+        with_plain_params,
         Host,
         Leak,
         Leaked,
+        Lender,
+        Resources,
         Step,
         Td,
         Why, //
@@ -55,7 +55,7 @@ use tdx::{
     tdh, //
 };
 
-type TestLender<'a> = Lender<'a, Disturbed<'a>>;
+type TestLender<'a> = Lender<&'a Disturbed<'a>>;
 type TestTd<'a, 'l, S> = Td<&'a Disturbed<'a>, &'l mut TestLender<'a>, S>;
 
 fn gpa(page: u64) -> Gpa {
@@ -158,7 +158,7 @@ fn a_dropped_td_costs_one_reclaim_a_page() {
 fn a_td_can_be_dropped_at_any_time() {
     let ends = |bench: &Disturbed<'_>| bench.take_calls().contains(&Leaf::MngKeyFreeid);
     on_machine(|bench| {
-        td_params(bench, |params| {
+        with_plain_params(bench, |params| {
             let mut host = Lender::new(bench);
             drop(Td::create(bench, &mut host)?);
             assert!(ends(bench));
@@ -204,7 +204,7 @@ fn refused<T, N>(
 #[test]
 fn a_step_that_is_refused_can_be_done_again() {
     on_machine(|bench| {
-        td_params(bench, |params| {
+        with_plain_params(bench, |params| {
             let create = |(machine, lender)| Td::create(machine, lender);
             let mut lender = Lender::new(bench);
             let from = (bench, &mut lender);
@@ -385,7 +385,7 @@ struct Shortage {
 
 /// A lender with shortages.
 struct Poor<'a> {
-    lender: Lender<'a, Disturbed<'a>>,
+    lender: Lender<&'a Disturbed<'a>>,
     short: &'a Shortage,
 }
 
@@ -483,7 +483,7 @@ fn wants<T, N>(why: Why, from: T, step: impl FnOnce(T) -> Step<N, T>) -> T {
 #[test]
 fn a_step_for_which_the_host_is_too_poor_can_be_done_again() {
     on_machine(|bench| {
-        td_params(bench, |params| {
+        with_plain_params(bench, |params| {
             let short = Shortage::default();
             // A step with neither pages nor pages that TDX covers.
             fn no_page<T, N>(short: &Shortage, from: T, step: impl Fn(T) -> Step<N, T>) -> T {
@@ -547,8 +547,8 @@ fn poor_td<'a, 'l>(
     poor: &'l mut Poor<'a>,
     memory: &[Memory],
 ) -> Result<Td<&'a Disturbed<'a>, &'l mut Poor<'a>, Building>, Fault> {
-    let bench = poor.lender.bench();
-    td_params(bench, |params| {
+    let bench = *poor.lender.resources();
+    with_plain_params(bench, |params| {
         let td = Td::create(bench, poor)?
             .configure_key()?
             .initialise(params)?;

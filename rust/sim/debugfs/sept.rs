@@ -13,6 +13,10 @@ use super::{
 };
 use crate::abi::{
     sept::{
+        span::{
+            Span,
+            Spans, //
+        },
         Entry,
         State, //
     },
@@ -27,21 +31,12 @@ const ENTRIES: usize = 512;
 /// Levels of a tree.
 const LEVELS: usize = 5;
 
-/// Entries that map a page each, the GPAs and PFNs of which run on.
-struct Run {
-    gpa: u64,
-    level: Level,
-    state: Option<State>,
-    pfn: u64,
-    entries: u64,
-}
-
 struct Walk<'a, 'b> {
     f: &'a mut fmt::Formatter<'b>,
     td: u64,
     /// A copy of a table page for each level.
     tables: KVVec<[u64; ENTRIES]>,
-    run: Option<Run>,
+    spans: Spans,
 }
 
 /// Prints the tables, and the pages that they map, of all TDs.
@@ -64,10 +59,10 @@ pub(super) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f,
             td,
             tables,
-            run: None,
+            spans: Spans::default(),
         };
         walk.table(root, level, 0)?;
-        walk.flush()
+        walk.finish()
     })
 }
 
@@ -90,24 +85,21 @@ impl Walk<'_, '_> {
             if state == Some(State::Free) {
                 continue;
             }
-            let run = Run {
-                gpa: gpa | ((i as u64) << level.shift()),
+            let gpa = gpa | ((i as u64) << level.shift());
+            self.span(Span {
+                gpa,
                 level,
                 state,
                 pfn: entry.pfn().get(),
                 entries: 1,
-            };
+            })?;
             let below = match state {
                 Some(State::NlMapped | State::NlBlocked) => level.down(),
                 _ => None,
             };
-            let Some(below) = below else {
-                self.page(run)?;
+            let (Some(below), table) = (below, entry.pfn().pa()) else {
                 continue;
             };
-            let (gpa, table) = (run.gpa, entry.pfn().pa());
-            self.flush()?;
-            self.print(&run)?;
             // The host may have damaged the entry: follow it to a table page of this TD only.
             if look(|cx| model_pamt::is_owned(cx, table, PageType::Ept, self.td))? {
                 self.table(table, below, gpa)?;
@@ -116,41 +108,21 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Takes an entry that maps a page: one more of the same run, or the first of the next.
-    fn page(&mut self, next: Run) -> fmt::Result {
-        if let Some(run) = &mut self.run {
-            if run.level == next.level
-                && run.state == next.state
-                && run.gpa + run.entries * run.level.size() == next.gpa
-                && run.pfn + run.entries * run.level.pages() == next.pfn
-            {
-                run.entries += 1;
-                return Ok(());
-            }
-        }
-        self.flush()?;
-        self.run = Some(next);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> fmt::Result {
-        match self.run.take() {
-            Some(run) => self.print(&run),
+    fn span(&mut self, next: Span) -> fmt::Result {
+        match self.spans.push(next) {
+            Some(span) => self.print(&span),
             None => Ok(()),
         }
     }
 
-    fn print(&mut self, run: &Run) -> fmt::Result {
-        writeln!(
-            self.f,
-            "td={:#x} gpa={:#x} size={:#x} level={} state={} pfn={:#x} n={}",
-            self.td,
-            run.gpa,
-            run.entries * run.level.size(),
-            run.level as u8,
-            run.state.map_or("-", |state| state.name()),
-            run.pfn,
-            run.entries,
-        )
+    fn finish(&mut self) -> fmt::Result {
+        match self.spans.finish() {
+            Some(span) => self.print(&span),
+            None => Ok(()),
+        }
+    }
+
+    fn print(&mut self, span: &Span) -> fmt::Result {
+        writeln!(self.f, "td={:#x} {span}", self.td)
     }
 }

@@ -29,7 +29,7 @@ use crate::{
 /// # Safety
 ///
 /// `page` must be the caller's to give. `source` must not change during the call.
-#[inline]
+#[inline(always)]
 pub unsafe fn page_add<S: Seamcall>(
     seam: &S,
     tdr: Pfn,
@@ -57,7 +57,7 @@ pub unsafe fn page_add<S: Seamcall>(
 /// # Safety
 ///
 /// `page`, and at higher levels the pages that follow it, must be the caller's to give.
-#[inline]
+#[inline(always)]
 pub unsafe fn page_aug<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord, page: Pfn) -> Result {
     // SAFETY: The memory is the caller's to give.
     unsafe { super::give(seam, Leaf::MemPageAug, tdr, at, page) }
@@ -74,7 +74,7 @@ pub unsafe fn page_aug<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord, page: Pfn) 
 /// if [`range_block`](super::range_block) was not called, TLB_TRACKING_NOT_DONE if since then
 /// [`track`](super::track) was not called or
 /// a vCPU has not left the guest.
-#[inline]
+#[inline(always)]
 pub fn page_remove<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<Pfn> {
     super::take_back(seam, Leaf::MemPageRemove, tdr, at)
 }

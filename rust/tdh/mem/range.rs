@@ -33,7 +33,7 @@ pub enum Blocked {
 ///
 /// EPT_WALK_FAILED if a table above is missing or blocked, EPT_ENTRY_STATE_INCORRECT if the entry is
 /// free.
-#[inline]
+#[inline(always)]
 pub fn range_block<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result<Blocked> {
     let args = super::entry(tdr, at);
     // SAFETY: The call gives no page away and writes no memory of the host.
@@ -66,7 +66,7 @@ pub fn range_unblock<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord) -> Result {
 ///
 /// OPERAND_BUSY with TD_EPOCH if a vCPU enters just now; PREVIOUS_TLB_EPOCH_BUSY if a vCPU has not
 /// left the guest since the last but one call.
-#[inline]
+#[inline(always)]
 pub fn track<S: Seamcall>(seam: &S, tdr: Pfn) -> Result {
     let args = Operands {
         rcx: tdr.pa(),

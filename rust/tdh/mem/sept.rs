@@ -28,7 +28,7 @@ use crate::{
 /// # Safety
 ///
 /// `table` must be the caller's to give.
-#[inline]
+#[inline(always)]
 pub unsafe fn sept_add<S: Seamcall>(seam: &S, tdr: Pfn, at: GpaWord, table: Pfn) -> Result {
     // SAFETY: `table` is the caller's to give.
     unsafe { super::give(seam, Leaf::MemSeptAdd, tdr, at, table) }
