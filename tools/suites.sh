@@ -121,6 +121,11 @@ qemu_suite()
 	try_step "QEMU: the commands of samples/tracing.md" tracing vng_run tracing \
 		"$OUT/root/guest/test-tracing $TOP/samples/tracing.md" "$SIM_PLATFORM" kunit.enable=1 kunit.autorun=1
 	count tracing tap "$BUILD/tracing/report"
+	# What they make of it is in their heads: 1 GiB, which is a page of that size.
+	VNG_MEMORY=3G try_step "QEMU: samples/*.rs" samples vng_run samples "$TOOLS/guest/samples $(echo "$TOP"/samples/*.rs)" \
+		"$SIM_PLATFORM" "$PFN_GIB"
+	show_traces samples
+	count samples tap "$BUILD/samples/report"
 	try_step "QEMU: a machine without TDX" no-tdx vng_run no-tdx "$TOOLS/guest/no-tdx" "${WRONG_PLATFORMS[@]/#/tdx_sim_platform=}"
 	count no-tdx tap "$BUILD/no-tdx/report"
 

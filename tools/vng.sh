@@ -4,13 +4,17 @@
 
 SIM_PLATFORM=tdx_sim_platform=32,32
 PFN_MEMORY=tdx_pfn_memory=128M@640M
+PFN_GIB=tdx_pfn_memory=1G@4G		# with VNG_MEMORY=3G: what QEMU has above 4 GiB
 
 # vng_command [PARAMETER...]: sets VNG, the command, with more for the kernel's command line.
 vng_command()
 {
+	# An interrupt while identify_cpu() has forgotten what the CPU can do is a wild access to KASAN, if that is 5 levels of page tables.
+	set -- ${VARIANT:+no5lvl} "$@"
+
 	# Emulated everywhere: a /dev/kvm that opens may still be one that QEMU cannot use, and seconds are all it would win.
 	# The CPU has XSAVE and RDRAND, which TDX needs.
-	VNG=(vng --run "$OUT/bzImage" --user root --memory 1G --cpus 2 --cwd / --append "$*" --disable-kvm --qemu-opts="-cpu max ${VNG_DEBUGCON:+-debugcon file:$VNG_DEBUGCON}")
+	VNG=(vng --run "$OUT/bzImage" --user root --memory "${VNG_MEMORY:-1G}" --cpus 2 --cwd / --append "$*" --disable-kvm --qemu-opts="-cpu max ${VNG_DEBUGCON:+-debugcon file:$VNG_DEBUGCON}")
 
 	# What its init ends with; the build root has no systemd.
 	[ -e /sbin/poweroff ] || ln -s /bin/busybox /sbin/poweroff
