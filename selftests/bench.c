@@ -29,8 +29,12 @@
 #define FIRST_GPA	((2ULL << 20) + TD_PAGE_SIZE)
 #define LENGTH		(NR_PAGES * TD_PAGE_SIZE)
 
+/* Beginnings of the names of leaves. */
+#define ALL_LEAVES	""
+#define CACHE_LEAVES	"TDH.PHYMEM.PAGE.WBINVD"
+
 struct cost {
-	double instructions, seamcalls, kicks;
+	double instructions, seamcalls, cache_calls, kicks;
 };
 
 struct costs {
@@ -129,15 +133,18 @@ static __u64 model_cycles(void)
 	return cycles;
 }
 
-static __u64 seamcalls(void)
+/* Number of SEAMCALLs so far of leaves whose names begin like that. */
+static __u64 seamcalls(const char *prefix)
 {
 	struct sim_calls calls;
 	__u64 nr = 0;
 
 	if (sim_calls(&calls))
 		die("the simulator tells no calls");
-	for (int i = 0; i < calls.nr; i++)
-		nr += calls.call[i].ok + calls.call[i].failed;
+	for (int i = 0; i < calls.nr; i++) {
+		if (!strncmp(calls.call[i].leaf, prefix, strlen(prefix)))
+			nr += calls.call[i].ok + calls.call[i].failed;
+	}
 	return nr;
 }
 
@@ -168,14 +175,16 @@ static struct cost measure(struct bench_td *td, double trap, void (*op)(struct b
 {
 	struct cost cost;
 	double overhead;
-	__u64 cycles, calls;
+	__u64 cycles, calls, cache_calls;
 
 	begin("cycles");
 	overhead = measured("empty", "cycles") / measured("empty", "count");
 	cycles = model_cycles();
-	calls = seamcalls();
+	calls = seamcalls(ALL_LEAVES);
+	cache_calls = seamcalls(CACHE_LEAVES);
 	op(td);
-	cost.seamcalls = (double)(seamcalls() - calls) / NR_PAGES;
+	cost.seamcalls = (double)(seamcalls(ALL_LEAVES) - calls) / NR_PAGES;
+	cost.cache_calls = (double)(seamcalls(CACHE_LEAVES) - cache_calls) / NR_PAGES;
 	cost.instructions = (measured("4k", "cycles") - (model_cycles() - cycles)) / NR_PAGES - cost.seamcalls * trap - overhead;
 	if (measured("4k", "count") != NR_PAGES) {
 		fprintf(stderr, "bench: %.0f operations on %d pages\n", measured("4k", "count"), NR_PAGES);
@@ -234,6 +243,7 @@ static void print_cost(const char *what, const struct cost *c, const struct cost
 	printf("%s\n", what);
 	print_row("TSC cycles", c->instructions, rust->instructions);
 	print_row("SEAMCALLs", c->seamcalls, rust->seamcalls);
+	print_row("of them on caches", c->cache_calls, rust->cache_calls);
 	print_row("kicks of all vCPUs", c->kicks, rust->kicks);
 }
 
