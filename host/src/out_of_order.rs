@@ -50,6 +50,7 @@ out_of_order! {
         but not in "Td<M, H, KeyConfigured>";
     vcpu_too_early: "td.create_vcpu();", "E0599" in "Td<M, H, KeyConfigured>",
         but not in "Td<M, H, Initialised>";
+    // SAFETY: The step is only compiled, or refused by the compiler; it never runs.
     memory_too_early: "unsafe { td.map(gpa, memory, Level::M2) };", "E0599" in "Td<M, H, KeyConfigured>",
         but not in "Td<M, H, Initialised>";
     no_vcpu: "td.finalise();", "E0599" in "Td<M, H, Initialised>",
@@ -59,6 +60,7 @@ out_of_order! {
     pages_twice: "td.add_pages();", "E0599" in "Vcpu<M, H, vcpu::Complete>",
         but not in "Vcpu<M, H, vcpu::Created>";
     vcpu_half_made: "td.finalise();", "E0599" in "Vcpu<M, H, vcpu::Complete>";
+    // SAFETY: As above.
     initial_memory_too_late: "unsafe { td.add(range, page, page) };", "E0599" in "Td<M, H, Finalised>",
         but not in "Td<M, H, Building>";
     measured_too_late: "td.extend(gpa);", "E0599" in "Td<M, H, Finalised>",
@@ -66,6 +68,7 @@ out_of_order! {
     vcpu_too_late: "td.create_vcpu();", "E0599" in "Td<M, H, Finalised>",
         but not in "Td<M, H, Building>";
     final_twice: "td.finalise();", "E0599" in "Td<M, H, Finalised>";
+    // SAFETY: As above.
     run_too_early: "td.vcpu(0).map(|vcpu| unsafe { vcpu.enter(hints, regs) });",
         "E0599" in "Td<M, H, Building>", but not in "Td<M, H, Finalised>";
     state_before: "td.finalise(); td.create_vcpu();", "E0382" in "Td<M, H, Building>";
@@ -75,6 +78,7 @@ out_of_order! {
         but not in "Td<M, H, Finalised>";
     torn_down_twice: "td.tear_down();", "E0599" in "Td<M, H, TornDown>",
         but not in "Td<M, H, Ending>";
+    // SAFETY: As above.
     address_for_a_page: "unsafe { td.add(range, gpa, page) };", "E0308" in "Td<M, H, Building>";
     number_for_a_level: "td.split(gpa, 1);", "E0308" in "Td<M, H, Finalised>";
     state_out_of_nothing: "drop(state::Finalised(()));", "E0603" in "Td<M, H, Building>";
