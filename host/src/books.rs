@@ -27,7 +27,6 @@ use crate::{
         lock::Mode,
         pamt::Info,
         platform::Platform,
-        sept::ENTRIES,
         tdcs::{
             self,
             Tdcs, //
@@ -224,7 +223,7 @@ fn check_td(cpu: &Cpu<'_>, books: &Books, tdr: u64) {
 
 /// Finds what the table page at `table` and those below it use.
 fn walk(cpu: &Cpu<'_>, tdr: u64, table: u64, level: Level, uses: &mut BTreeMap<u64, Use>) {
-    for index in 0..ENTRIES {
+    for index in 0..Level::ENTRIES {
         let raw = cpu.load(table + index * 8);
         let locked = raw & Entry::LOCKED_MASK != 0;
         assert!(!locked, "entry {index} of table {table:#x} is locked");

@@ -29,6 +29,9 @@ impl Level {
     /// Bits of index that one level of the tree adds.
     pub const INDEX_BITS: u32 = 9;
 
+    /// Entries of a table page.
+    pub const ENTRIES: u64 = 1 << Self::INDEX_BITS;
+
     /// Creates a level from the number that the ABI uses.
     #[inline]
     pub const fn from_raw(raw: u64) -> Option<Self> {

@@ -23,9 +23,6 @@ use crate::{
     tdh, //
 };
 
-/// Entries of a table page.
-const ENTRIES: u64 = 1 << Level::INDEX_BITS;
-
 /// Tells `f` of all that the entries of `range` hold, and the tables below them, in the order of their
 /// addresses: a table page before what is in it. Entries that are free, and what lies below a blocked table
 /// page, are left out.
@@ -76,7 +73,7 @@ fn table<M: Machine>(
             continue;
         }
         let below = range.level().down();
-        if let Some(below) = below.and_then(|level| Range::new(at.gpa(), level, ENTRIES)) {
+        if let Some(below) = below.and_then(|level| Range::new(at.gpa(), level, Level::ENTRIES)) {
             table(machine, td, &below, f)?;
         }
     }

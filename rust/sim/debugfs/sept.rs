@@ -26,7 +26,7 @@ use crate::abi::{
 use core::fmt;
 use kernel::prelude::*;
 
-const ENTRIES: usize = 512;
+const ENTRIES: usize = Level::ENTRIES as usize;
 
 /// Levels of a tree.
 const LEVELS: usize = 5;

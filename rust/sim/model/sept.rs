@@ -30,9 +30,6 @@ use crate::abi::{
     Status, //
 };
 
-/// Entries in a table page.
-pub const ENTRIES: u64 = 1 << Level::INDEX_BITS;
-
 /// Index of the TDCX page that is the root of the tree.
 const ROOT_PAGE: u32 = tdcs::fields::SEPT_ROOT.offset / Level::K4.size() as u32;
 
@@ -123,7 +120,12 @@ impl<P> Copy for Slot<'_, P> {}
 impl<'a, P: Platform> Slot<'a, P> {
     #[inline]
     fn new(p: &'a P, table: u64, gpa: u64, level: Level) -> Self {
-        Self::nth(p, table, (gpa >> level.shift()) & (ENTRIES - 1), level)
+        Self::nth(
+            p,
+            table,
+            (gpa >> level.shift()) & (Level::ENTRIES - 1),
+            level,
+        )
     }
 
     /// Entry number `index` of the table page at `table`.

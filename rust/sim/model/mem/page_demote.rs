@@ -9,8 +9,7 @@ use super::{
         platform::Platform,
         sept::{
             unblocked,
-            Slot,
-            ENTRIES, //
+            Slot, //
         },
         Completion,
         Ctx, //
@@ -66,7 +65,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     )?;
 
     let tdr = target.td.tdr.pa();
-    for index in 0..ENTRIES {
+    for index in 0..Level::ENTRIES {
         let Some(pfn) = first.checked_add(index.wrapping_mul(level.pages())) else {
             break;
         };

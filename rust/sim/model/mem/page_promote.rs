@@ -10,8 +10,7 @@ use super::{
         sept::{
             self,
             Locked,
-            Slot,
-            ENTRIES, //
+            Slot, //
         },
         Completion,
         Ctx, //
@@ -63,7 +62,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     }
     let large = pamt::walk(cx, Operand::RCX, pfn.pa(), target.level(), Mode::Exclusive)?;
 
-    for index in 0..ENTRIES {
+    for index in 0..Level::ENTRIES {
         if let Some(small) = pamt::entry(cx, nth(pfn.pa(), index, level), level) {
             small.set_type(PageType::Nda);
         }
@@ -91,7 +90,7 @@ fn uniform<P: Platform>(p: &P, table: u64, level: Level, large: Level) -> Option
     // What tells the entries apart, with the progress of TDG.MEM.PAGE.ACCEPT out of the way.
     let rest = |entry: Entry| (entry.into_raw() & !Entry::PFN_MASK, page(entry, level));
     let (bits, pa) = rest(first);
-    (1..ENTRIES)
+    (1..Level::ENTRIES)
         .all(|index| rest(entry(index)) == (bits, nth(pa, index, level)))
         .then_some((state, pfn))
 }
@@ -117,7 +116,7 @@ impl<'a, P: Platform> Children<'a, P> {
             level,
             locked: 0,
         };
-        while children.locked < ENTRIES {
+        while children.locked < Level::ENTRIES {
             // The lock is dropped with all the others, not here.
             core::mem::forget(Slot::nth(p, table, children.locked, level).lock()?);
             children.locked += 1;

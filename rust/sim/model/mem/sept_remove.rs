@@ -6,10 +6,7 @@ use super::{
     super::{
         lock::Mode,
         platform::Platform,
-        sept::{
-            Slot,
-            ENTRIES, //
-        },
+        sept::Slot,
         Completion,
         Ctx, //
     },
@@ -43,8 +40,11 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let page = target.lock_table(cx, table)?;
     target.check_tracking(args, state, page.entry().bepoch())?;
     let children = target.level().down().ok_or(Status::TD_FATAL)?;
-    for index in 0..ENTRIES {
-        if Slot::nth(cx.p, table, index, children).load().state() != Some(State::Free) {
+    for index in 0..Level::ENTRIES {
+        if !Slot::nth(cx.p, table, index, children)
+            .load()
+            .is(State::Free)
+        {
             return target.fail(args, Status::EPT_PAGE_NOT_FREE);
         }
     }

@@ -12,7 +12,6 @@ use super::{
         Ctx, //
     },
     Slot,
-    ENTRIES,
     ROOT_PAGE, //
 };
 use crate::abi::{
@@ -51,7 +50,7 @@ impl<P: Platform> Search<'_, '_, P> {
     /// Looks at the entries of `level` in `table`, which is for GPAs from `gpa` up.
     fn table(&mut self, table: u64, level: Level, gpa: u64) -> Option<(u64, Level)> {
         self.tables = self.tables.checked_sub(1)?;
-        for index in 0..ENTRIES {
+        for index in 0..Level::ENTRIES {
             let entry = Slot::nth(self.cx.p, table, index, level).load();
             let state = entry.state().filter(|state| *state != State::Free);
             let Some(state) = state else {
