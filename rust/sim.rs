@@ -27,6 +27,7 @@ pub mod inject;
 pub mod inject;
 #[cfg(CONFIG_TDX_SIM)]
 mod log;
+#[cfg(CONFIG_TDX_SIM)]
 mod once;
 #[cfg(CONFIG_TDX_SIM)]
 mod platform;
