@@ -190,7 +190,7 @@ missing_options()
 # What of this checkout goes into the kernel.
 kernel_inputs()
 {
-	(cd "$TOP"; wanted_options; hash_files Kbuild Kconfig rust samples selftests/bench selftests/kunit selftests/planted patches) | hash_of
+	(cd "$TOP"; wanted_options; hash_files Kbuild Kconfig rust samples/Kbuild samples/*.rs selftests/bench selftests/kunit selftests/planted patches) | hash_of
 }
 
 build_kernel()

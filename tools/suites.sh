@@ -4,7 +4,6 @@
 # others from running.
 
 TOTALS=$BUILD/totals
-SLOW=1				# by how much limits of time are stretched
 
 . "$TOOLS/host.sh"
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The kernel in QEMU through virtme-ng: user space is the build root, copy-on-write.
 
+SLOW=1				# by how much limits of time are stretched, here and for other machines
+
 SIM_PLATFORM=tdx_sim_platform=32,32
 PFN_MEMORY=tdx_pfn_memory=128M@640M
 PFN_GIB=tdx_pfn_memory=1G@4G		# with VNG_MEMORY=3G: what QEMU has above 4 GiB

@@ -9,7 +9,6 @@
 . "$(dirname "$0")/../vng.sh"
 . "$(dirname "$0")/../host.sh"
 
-SLOW=1				# by how much limits of time are stretched
 PAGES_PER_GIB=262144
 
 bench_host()
