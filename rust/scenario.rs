@@ -16,7 +16,6 @@ mod refusals;
 
 pub use backing::backed_by;
 pub use fixture::{
-    initialised,
     tear_down,
     type_of,
     with_td,

@@ -76,9 +76,9 @@ mod host;
 mod kernel;
 mod lender;
 mod memory;
-mod params;
 #[cfg(CONFIG_INTEL_TDX_HOST)]
 mod pfn_memory;
+mod plain;
 pub mod state;
 pub mod vcpu;
 
@@ -91,9 +91,9 @@ pub use lender::{
     Lender,
     Resources, //
 };
-pub use params::with_plain_params;
 #[cfg(CONFIG_INTEL_TDX_HOST)]
-pub use pfn_memory::PfnMemory;
+pub use pfn_memory::with_pfn_memory;
+pub use plain::with_plain_params;
 pub use vcpu::Vcpu;
 
 /// A TD in state `S`.

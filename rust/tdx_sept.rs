@@ -12,13 +12,10 @@
 //! - [`abi`]: the numbers and layouts of the TDX module's ABI.
 
 use crate::{
-    abi::metadata::Features0,
-    seamcall::kernel::TdxCore, //
+    seamcall::kernel::TdxCore,
+    sept::Machine, //
 };
-use kernel::{
-    bindings,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 pub mod abi;
 pub mod errno;
@@ -56,21 +53,10 @@ struct TdxSept {
 
 impl kernel::Module for TdxSept {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: The function can be called at any time.
-        let info = unsafe { bindings::tdx_get_sysinfo() };
-        if info.is_null() {
-            pr_err!("no TDX module is initialized\n");
-            return Err(ENODEV);
-        }
-        // SAFETY: The structure is static. An update of the TDX module writes the version while all
-        // else stands still (tdx_module_run_update()), so it is copied and not borrowed.
-        let (features, version) = unsafe { ((*info).features, (*info).version) };
-
+        let version = TdxCore::version()?;
         // KVM's own code flushes the cache lines of each page that it gives away, whether the TDX
         // module asks for it or not, and needs the page in the direct map for that.
-        let features = Features0::from_raw(features.tdx_features0);
-        TdxCore::learn(features);
-        if features.clflush_before_alloc().into_bool() {
+        if TdxCore.clflush_before_alloc() {
             pr_info!("flushes cache lines before the TDX module takes a page\n");
         }
 
@@ -78,10 +64,8 @@ impl kernel::Module for TdxSept {
             pr_err!("another backend is registered\n");
         })?;
         pr_info!(
-            "keeps the S-EPT of new TDs, TDX module {}.{}.{:02}\n",
-            version.major_version,
-            version.minor_version,
-            version.update_version
+            "keeps the S-EPT of new TDs, TDX module {}\n",
+            core::format_args!("{version}")
         );
         Ok(Self {
             _registration: registration,

@@ -45,9 +45,8 @@ use sept::{
 };
 use td::{
     state::Finalised,
-    with_plain_params,
+    with_pfn_memory,
     Lender,
-    PfnMemory,
     Td, //
 };
 
@@ -64,39 +63,22 @@ struct Huge;
 
 impl kernel::Module for Huge {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let memory = PfnMemory::take(c"tdx_sept_huge").inspect_err(|_| {
-            pr_err!("there is no memory for it: boot with tdx_pfn_memory=1G@4G\n");
-        })?;
-        let Memory { first, pages } = memory.memory();
-        if pages < Level::G1.pages() || !first.is_aligned_to(Level::G1) {
-            pr_err!("the memory of tdx_pfn_memory= is not 1G, or not aligned to it\n");
-            return Err(EINVAL);
-        }
-        let mut lender = Lender::new(TdxCore);
-        let result = all_sizes(&mut lender, memory.memory());
-        match lender.leak() {
-            // The host has complained already.
-            Some(_) => memory.leak(),
-            None => pr_info!("the TD is gone, the TDX module keeps nothing of it\n"),
-        }
-        result.map(|()| Self)
+        with_pfn_memory(c"tdx_sept_huge", Level::G1, all_sizes)?;
+        pr_info!("the TD is gone, the TDX module keeps nothing of it\n");
+        Ok(Self)
     }
 }
 
 /// A TD that could run.
 type FinalTd<'a> = Td<TdxCore, &'a mut Lender<TdxCore>, Finalised>;
 
-/// Builds a TD with one vCPU.
-fn build(lender: &mut Lender<TdxCore>) -> Result<FinalTd<'_>, td::Why> {
-    with_plain_params(&TdxCore, |params| {
-        let td = Td::create(TdxCore, lender)?.configure_key()?;
-        let td = td.initialise(params)?.create_vcpu()?;
-        Ok(td.add_pages()?.init(0, 0)?.finalise()?)
-    })
-}
+/// Merges what is below an entry, or splits what it maps.
+type Resize<'a> = fn(&mut FinalTd<'a>, Gpa, Level) -> sept::Result;
 
 fn all_sizes(lender: &mut Lender<TdxCore>, memory: Memory) -> Result {
-    let mut td = build(lender).map_err(say)?;
+    let mut td = Td::plain(TdxCore, lender)
+        .and_then(Td::complete)
+        .map_err(say)?;
     let gpa = Gpa::new(0x4000_0000).ok_or(EINVAL)?;
     let range = Range::new(gpa, Level::G1, 1).ok_or(EINVAL)?;
     let show = |td: &FinalTd<'_>| {
@@ -116,24 +98,20 @@ fn all_sizes(lender: &mut Lender<TdxCore>, memory: Memory) -> Result {
     );
     show(&td)?;
 
-    td.merge(gpa, Level::G1).map_err(say)?;
-    pr_info!("merged:\n");
-    show(&td)?;
-
-    td.split(gpa, Level::G1).map_err(say)?;
-    pr_info!("split:\n");
-    show(&td)?;
-
-    td.split(gpa, Level::M2).map_err(say)?;
-    pr_info!("split further:\n");
-    show(&td)?;
-
-    td.merge(gpa, Level::M2).map_err(say)?;
-    pr_info!("merged again, to 2 MiB:\n");
-    show(&td)?;
+    let steps: [(&str, Resize<'_>, Level); 4] = [
+        ("merged", Td::merge, Level::G1),
+        ("split", Td::split, Level::G1),
+        ("split further", Td::split, Level::M2),
+        ("merged again, to 2 MiB", Td::merge, Level::M2),
+    ];
+    for (done, resize, level) in steps {
+        resize(&mut td, gpa, level).map_err(say)?;
+        pr_info!("{done}:\n");
+        show(&td)?;
+    }
 
     // It says what is mapped now: 2 MiB pages, of which unmap() makes one first.
-    let run = Range::new(gpa, Level::M2, 512).and_then(|range| Run::new(range, first));
+    let run = Range::new(gpa, Level::M2, Level::ENTRIES).and_then(|range| Run::new(range, first));
     let cost = td.unmap(&[run.ok_or(EINVAL)?], Flush::Pages).map_err(say)?;
     let (calls, kicks) = (cost.sept_calls, cost.kicks);
     pr_info!("unmapped with {calls} calls on the S-EPT and {kicks} kicks\n");

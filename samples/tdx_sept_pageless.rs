@@ -32,9 +32,9 @@ use sept::{
     Range, //
 };
 use td::{
+    with_pfn_memory,
     with_plain_params,
     Lender,
-    PfnMemory,
     Td, //
 };
 
@@ -51,17 +51,9 @@ struct Pageless;
 
 impl kernel::Module for Pageless {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let memory = PfnMemory::take(c"tdx_sept_pageless").inspect_err(|_| {
-            pr_err!("there is no such memory: boot with tdx_pfn_memory=1G@4G\n");
-        })?;
-        let mut lender = Lender::new(TdxCore);
-        let result = show_td(&mut lender, memory.memory());
-        match lender.leak() {
-            // The host has complained already.
-            Some(_) => memory.leak(),
-            None => pr_info!("the TD is gone, the TDX module keeps nothing of it\n"),
-        }
-        result.map(|()| Self)
+        with_pfn_memory(c"tdx_sept_pageless", Level::M2, show_td)?;
+        pr_info!("the TD is gone, the TDX module keeps nothing of it\n");
+        Ok(Self)
     }
 }
 
@@ -73,14 +65,12 @@ fn show_td(lender: &mut Lender<TdxCore>, memory: Memory) -> Result {
     pr_info!("{pages} pages from PFN {pfn:#x} that the kernel knows nothing of\n");
 
     // The TD's own pages and its tables are ordinary memory of the kernel, and come from the lender.
-    let td = with_plain_params(&TdxCore, |params| {
+    let mut td = with_plain_params(&TdxCore, |params| {
         let td = Td::create(TdxCore, lender)?.configure_key()?;
-        Ok::<_, td::Why>(td.initialise(params)?)
+        let td = td.initialise(params)?.create_vcpu()?;
+        Ok::<_, td::Why>(td.add_pages()?.init(0, 0)?.finalise()?)
     })
     .map_err(say)?;
-    let td = td.create_vcpu().map_err(say)?;
-    let td = td.add_pages().map_err(say)?.init(0, 0).map_err(say)?;
-    let mut td = td.finalise().map_err(say)?;
 
     // Two large pages and three small ones, as far as alignment goes.
     let gpa = Gpa::new(0x8000_0000).ok_or(EINVAL)?;

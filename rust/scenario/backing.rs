@@ -5,7 +5,6 @@
 use super::{
     ensure,
     fixture::{
-        initialised,
         tear_down,
         type_of, //
     },
@@ -50,9 +49,7 @@ pub fn backed_by<B: Bench>(
     undisturbed: &mut dyn FnMut() -> bool,
 ) -> Result<(), Fault> {
     let mut lender = Lender::new(bench);
-    let td = initialised(&mut lender)?;
-    let td = td.create_vcpu()?.add_pages()?.init(0, 0)?;
-    let mut td = td.finalise()?;
+    let mut td = Td::plain(bench, &mut lender)?.complete()?;
     let outcome = through_all_sizes(bench, &mut td, memory, undisturbed);
     outcome.and(tear_down(td))
 }

@@ -19,11 +19,7 @@ use crate::{
     },
     td::{
         self,
-        state::{
-            Building,
-            Initialised, //
-        },
-        with_plain_params,
+        state::Building,
         Failed,
         Leak,
         Lender,
@@ -109,21 +105,6 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Makes a TD that is initialised and has no vCPU.
-///
-/// # Errors
-///
-/// A step that was not done.
-pub fn initialised<'a, 'l, B: Bench>(
-    lender: &'l mut Lender<&'a B>,
-) -> Result<Td<&'a B, &'l mut Lender<&'a B>, Initialised>, Fault> {
-    let bench = *lender.resources();
-    with_plain_params(bench, |params| {
-        let td = Td::create(bench, lender)?;
-        Ok(td.configure_key()?.initialise(params)?)
-    })
-}
-
 /// A TD under test, with a vCPU.
 pub struct TestTd<'a, B: Bench> {
     /// The machine that the TD is on.
@@ -143,8 +124,7 @@ pub fn with_td<B: Bench>(
     body: impl FnOnce(&mut TestTd<'_, B>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut lender = Lender::new(bench);
-    let inner = initialised(&mut lender)?;
-    let inner = inner.create_vcpu()?.add_pages()?.init(0, 0)?;
+    let inner = Td::plain(bench, &mut lender)?.with_vcpu()?;
     let mut td = TestTd {
         bench,
         td: *inner.id(),

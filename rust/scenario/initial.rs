@@ -5,7 +5,6 @@
 use super::{
     ensure,
     fixture::{
-        initialised,
         tear_down, //
     },
     Bench,
@@ -21,7 +20,10 @@ use crate::{
         Host,
         Range, //
     },
-    td::Lender,
+    td::{
+        Lender,
+        Td, //
+    },
     tdh, //
 };
 
@@ -31,7 +33,7 @@ type Digest = [u64; 6];
 /// Makes a TD, measures one page with `word` at its beginning, and returns MRTD.
 fn measured<B: Bench>(bench: &B, gpa: Gpa, word: u64) -> Result<Digest, Fault> {
     let mut lender = Lender::new(bench);
-    let mut td = initialised(&mut lender)?;
+    let mut td = Td::plain(bench, &mut lender)?;
     let range = Range::new(gpa, Level::K4, 1).ok_or(Fault::Resources)?;
     let page = td.host_mut().take_page().ok_or(Fault::Resources)?;
     let source = bench.alloc().ok_or(Fault::Resources)?;
@@ -41,7 +43,7 @@ fn measured<B: Bench>(bench: &B, gpa: Gpa, word: u64) -> Result<Digest, Fault> {
     bench.free(source);
     added?;
     td.extend(gpa)?;
-    let td = td.create_vcpu()?.add_pages()?.init(0, 0)?.finalise()?;
+    let td = td.complete()?;
 
     let mut digest = Digest::default();
     for (word, index) in digest.iter_mut().zip(0..) {

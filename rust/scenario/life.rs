@@ -5,7 +5,6 @@
 use super::{
     ensure,
     fixture::{
-        initialised,
         tear_down,
         type_of, //
     },
@@ -31,7 +30,10 @@ use crate::{
         Range,
         Run, //
     },
-    td::Lender,
+    td::{
+        Lender,
+        Td, //
+    },
     tdh, //
 };
 
@@ -42,7 +44,7 @@ use crate::{
 /// What was not as it should be.
 pub fn life<B: Bench>(bench: &B) -> Result<(), Fault> {
     let mut lender = Lender::new(bench);
-    let mut td = initialised(&mut lender)?;
+    let mut td = Td::plain(bench, &mut lender)?;
     let tdr = td.id().tdr;
     let field = |field| tdh::mng::rd(bench, tdr, field);
     ensure!(type_of(bench, tdr)? == Some(PageType::Tdr));
@@ -64,8 +66,7 @@ pub fn life<B: Bench>(bench: &B) -> Result<(), Fault> {
     ensure!(type_of(bench, initial)? == Some(PageType::Reg));
     ensure!(tdh::phymem::page_rdmd(bench, initial)?.owner == Some(tdr));
 
-    let td = td.create_vcpu()?.add_pages()?.init(0, 0)?;
-    let mut td = td.finalise()?;
+    let mut td = td.complete()?;
     ensure!(field(td::OP_STATE)? == OpState::Runnable.raw());
 
     // Memory that comes later has to be accepted.

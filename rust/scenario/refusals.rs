@@ -5,7 +5,6 @@
 use super::{
     ensure,
     fixture::{
-        initialised,
         tear_down,
         with_td, //
     },
@@ -28,7 +27,10 @@ use crate::{
         Result,
         Why, //
     },
-    td::Lender,
+    td::{
+        Lender,
+        Td, //
+    },
     tdh, //
 };
 
@@ -51,7 +53,7 @@ fn refused<T>(result: Result<T>) -> Option<Status> {
 pub fn refused_calls<B: Bench>(bench: &B) -> core::result::Result<(), Fault> {
     // A TD without vCPU is not complete.
     let mut lender = Lender::new(bench);
-    let td = initialised(&mut lender)?;
+    let td = Td::plain(bench, &mut lender)?;
     let error = tdh::mr::finalize(bench, td.id().tdr).err();
     ensure!(error.is_some_and(|error| error.status == Status::NO_VCPUS));
     tear_down(td)?;

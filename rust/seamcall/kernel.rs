@@ -20,28 +20,63 @@ use crate::{
 };
 use core::{
     arch::asm,
-    mem::offset_of, //
+    fmt,
+    mem::offset_of,
+    ptr::NonNull, //
 };
 use kernel::{
     bindings,
     num::casts::arch::u64_as_usize,
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
+    prelude::*, //
 };
 
 /// The machine that the kernel runs on.
+#[derive(Clone, Copy)]
 pub struct TdxCore;
 
-/// Whether the TDX module has the feature of that name.
-static CLFLUSH_BEFORE_ALLOC: Atomic<bool> = Atomic::new(false);
+/// Version of a TDX module.
+pub struct Version {
+    /// Major number.
+    pub major: u16,
+    /// Minor number.
+    pub minor: u16,
+    /// Number of the update.
+    pub update: u16,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{:02}", self.major, self.minor, self.update)
+    }
+}
 
 impl TdxCore {
-    /// Takes note of what the TDX module says of itself, before any operation on an S-EPT.
-    pub fn learn(features: Features0) {
-        CLFLUSH_BEFORE_ALLOC.store(features.clflush_before_alloc().into_bool(), Relaxed);
+    /// Returns what the kernel knows of the TDX module; `None` while none is initialized. It is static, but an
+    /// update of the module changes it.
+    #[inline]
+    fn info() -> Option<NonNull<bindings::tdx_sys_info>> {
+        // SAFETY: The function can be called at any time.
+        NonNull::new(unsafe { bindings::tdx_get_sysinfo() }.cast_mut())
+    }
+
+    /// Returns the version of the TDX module.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if none is initialized, which is said in the log.
+    pub fn version() -> Result<Version> {
+        let Some(info) = Self::info() else {
+            pr_err!("no TDX module is initialized\n");
+            return Err(ENODEV);
+        };
+        // SAFETY: The structure is static. An update of the TDX module writes the version while all
+        // else stands still (tdx_module_run_update()), so it is copied and not borrowed.
+        let version = unsafe { (*info.as_ptr()).version };
+        Ok(Version {
+            major: version.major_version,
+            minor: version.minor_version,
+            update: version.update_version,
+        })
     }
 }
 
@@ -122,7 +157,13 @@ impl Machine for TdxCore {
 
     #[inline]
     fn clflush_before_alloc(&self) -> bool {
-        CLFLUSH_BEFORE_ALLOC.load(Relaxed)
+        Self::info().is_some_and(|info| {
+            // SAFETY: As for `version`.
+            let features = unsafe { (*info.as_ptr()).features.tdx_features0 };
+            Features0::from_raw(features)
+                .clflush_before_alloc()
+                .into_bool()
+        })
     }
 
     fn flush_caches(&self) -> u64 {

@@ -27,9 +27,8 @@ use sept::{
 };
 use td::{
     state::Initialised,
-    with_plain_params,
+    with_pfn_memory,
     Lender,
-    PfnMemory,
     Resources,
     Td, //
 };
@@ -47,23 +46,13 @@ struct Ranges;
 
 impl kernel::Module for Ranges {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let memory = PfnMemory::take(c"tdx_sept_ranges").inspect_err(|_| {
-            pr_err!("there is no memory for it: boot with tdx_pfn_memory=1G@4G\n");
+        with_pfn_memory(c"tdx_sept_ranges", Level::G1, |lender, memory| {
+            LAYOUTS.iter().try_for_each(|layout| {
+                measure(lender, layout, memory.first, "pages", Flush::Pages)?;
+                measure(lender, layout, memory.first, "caches", Flush::Caches)
+            })
         })?;
-        let Memory { first, pages } = memory.memory();
-        if pages < PAGES || !first.is_aligned_to(Level::G1) {
-            pr_err!("the memory of tdx_pfn_memory= is not 1G, or not aligned to it\n");
-            return Err(EINVAL);
-        }
-        let result = LAYOUTS.iter().try_for_each(|layout| {
-            measure(layout, first, "pages", Flush::Pages)?;
-            measure(layout, first, "caches", Flush::Caches)
-        });
-        if result.is_err() {
-            // What is mapped still was lent by nobody, and is not taken back.
-            memory.leak();
-        }
-        result.map(|()| Self)
+        Ok(Self)
     }
 }
 
@@ -145,20 +134,22 @@ fn memory_of(runs: &[Run]) -> Result<KVVec<Memory>> {
 }
 
 /// Maps and unmaps 1 GiB, and tells what it took.
-fn measure(layout: &Layout, first: Pfn, name: &str, flush: Flush) -> Result {
+///
+/// The lender keeps no account of the memory, of which there are too many pieces. Should some of it stay mapped, the
+/// TDX module keeps the root page of the TD, and that is noticed.
+fn measure(
+    lender: &mut Lender<TdxCore>,
+    layout: &Layout,
+    first: Pfn,
+    name: &str,
+    flush: Flush,
+) -> Result {
     let runs = layout.runs(first)?;
-    let mut lender = Lender::new(TdxCore);
-    let mut td = with_plain_params(&TdxCore, |params| {
-        let td = Td::create(TdxCore, &mut lender)?.configure_key()?;
-        Ok::<_, td::Why>(td.initialise(params)?)
-    })
-    .map_err(say)?;
+    let mut td = Td::plain(TdxCore, lender).map_err(say)?;
     if layout.mixed {
         add_firsts(&mut td, &runs)?;
     }
-    let td = td.create_vcpu().map_err(say)?;
-    let td = td.add_pages().map_err(say)?.init(0, 0).map_err(say)?;
-    let mut td = td.finalise().map_err(say)?;
+    let mut td = td.complete().map_err(say)?;
 
     let id = *td.id();
     let map = |host: &mut Lender<TdxCore>, gpa, memory: &[Memory]| {

@@ -7,9 +7,11 @@ mod host_access;
 mod large;
 mod layouts;
 mod leaves;
+mod lender;
 mod random;
 mod shapes;
 mod states;
+mod walk;
 mod whole;
 
 use tdx::{

@@ -25,10 +25,7 @@ use tdx::{
         Pfn,
         Status, //
     },
-    scenario::{
-        initialised,
-        Fault, //
-    },
+    scenario::Fault,
     sept::{
         self,
         Flush,
@@ -82,10 +79,8 @@ fn on_machine(body: impl FnOnce(&Disturbed<'_>) -> Result<(), Fault>) {
 }
 
 fn with_vcpu<'a, 'l>(lender: &'l mut TestLender<'a>) -> Result<TestTd<'a, 'l, Building>, Fault> {
-    Ok(initialised(lender)?
-        .create_vcpu()?
-        .add_pages()?
-        .init(0, 0)?)
+    let bench = *lender.resources();
+    Ok(Td::plain(bench, lender)?.with_vcpu()?)
 }
 
 fn large_memory(bench: &Disturbed<'_>, pages: u64) -> Memory {
@@ -167,9 +162,9 @@ fn a_td_can_be_dropped_at_any_time() {
             let key_configured = Td::create(bench, &mut host)?.configure_key()?;
             drop(key_configured.initialise(params)?);
             assert!(ends(bench));
-            drop(initialised(&mut host)?.create_vcpu()?);
+            drop(Td::plain(bench, &mut host)?.create_vcpu()?);
             assert!(ends(bench));
-            drop(initialised(&mut host)?.create_vcpu()?.add_pages()?);
+            drop(Td::plain(bench, &mut host)?.create_vcpu()?.add_pages()?);
             assert!(ends(bench));
             drop(with_vcpu(&mut host)?);
             assert!(ends(bench));
@@ -548,15 +543,10 @@ fn poor_td<'a, 'l>(
     memory: &[Memory],
 ) -> Result<Td<&'a Disturbed<'a>, &'l mut Poor<'a>, Building>, Fault> {
     let bench = *poor.lender.resources();
-    with_plain_params(bench, |params| {
-        let td = Td::create(bench, poor)?
-            .configure_key()?
-            .initialise(params)?;
-        let mut td = td.create_vcpu()?.add_pages()?.init(0, 0)?;
-        // SAFETY: The memory of the bench is nobody else's.
-        unsafe { td.map(gpa(0), memory, Level::M2) }?;
-        Ok(td)
-    })
+    let mut td = Td::plain(bench, poor)?.with_vcpu()?;
+    // SAFETY: The memory of the bench is nobody else's.
+    unsafe { td.map(gpa(0), memory, Level::M2) }?;
+    Ok(td)
 }
 
 #[test]

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! TD_PARAMS for TDs that are as plain as the TDX module allows.
+//! TDs that are as plain as the TDX module allows.
 
 use super::{
+    state::{
+        Building,
+        Finalised,
+        Initialised, //
+    },
+    Host,
     Resources,
+    Td,
     Why, //
 };
 use crate::{
@@ -49,4 +56,38 @@ pub fn with_plain_params<M: Machine + Resources, T, E: From<Why>>(
     let outcome = body(HostPa::page(page));
     machine.free(page);
     outcome
+}
+
+impl<M: Machine + Resources + Copy, H: Host> Td<M, H, Initialised> {
+    /// Makes a TD from such TD_PARAMS, that has no vCPU yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of the steps. The TD is torn down.
+    pub fn plain(machine: M, host: H) -> Result<Self, Why> {
+        with_plain_params(&machine, |params| {
+            let td = Td::create(machine, host)?.configure_key()?;
+            Ok(td.initialise(params)?)
+        })
+    }
+}
+
+impl<M: Machine, H: Host> Td<M, H, Initialised> {
+    /// Gives the TD its vCPU.
+    ///
+    /// # Errors
+    ///
+    /// Those of the steps. The TD is torn down.
+    pub fn with_vcpu(self) -> Result<Td<M, H, Building>, Why> {
+        Ok(self.create_vcpu()?.add_pages()?.init(0, 0)?)
+    }
+
+    /// Gives the TD its vCPU, and makes it final.
+    ///
+    /// # Errors
+    ///
+    /// Those of the steps. The TD is torn down.
+    pub fn complete(self) -> Result<Td<M, H, Finalised>, Why> {
+        Ok(self.with_vcpu()?.finalise()?)
+    }
 }
