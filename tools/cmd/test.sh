@@ -20,14 +20,13 @@ fi
 # KVM's tests take as long as all others together, and Bochs runs them on one CPU.
 # In a process group of their own, so that they can be ended together.
 set -m
-kvm_suite >"$BUILD/kvm.out" 2>&1 &
+{ kvm_suite; leaks_suite; } >"$BUILD/kvm.out" 2>&1 &
 kvm=$!
 set +m
 trap 'kill -- -$kvm 2>/dev/null || true' EXIT
 tools_suite
 host_suite
 qemu_suite
-leaks_suite
 protect_suite
 wait $kvm || die "the tests of KVM came to no result: see build/kvm.out"
 cat "$BUILD/kvm.out"
