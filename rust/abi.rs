@@ -11,6 +11,7 @@
 
 pub mod addr;
 pub mod args;
+pub mod guest;
 pub mod leaf;
 pub mod level;
 pub mod metadata;

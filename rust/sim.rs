@@ -6,6 +6,7 @@
 //! - `trace`: SEAMCALLs as text that can be replayed.
 //! - `trap`: SEAMCALL, from the #UD that it raises to its completion.
 //! - `platform`, `window`: the machine under the model: CPUs, and physical memory seen through windows.
+//! - `run`: the VM entries and exits of a TD that runs.
 //! - `protect`: the host, caught where it reaches for memory in TDX hands.
 //! - `inject`: SEAMCALLs that fail because somebody wants to see what happens then.
 //! - `log`, `debugfs`: what it did, and the state it is in.
@@ -33,6 +34,8 @@ mod once;
 mod platform;
 #[cfg(CONFIG_TDX_SIM)]
 mod protect;
+#[cfg(CONFIG_TDX_SIM)]
+mod run;
 #[cfg(CONFIG_TDX_SIM_KUNIT_TEST)]
 mod tests;
 #[cfg(CONFIG_TDX_SIM)]

@@ -223,6 +223,7 @@ impl Seamcall for ModelBench {
         let mut regs = Regs {
             rax: rax.into_raw(),
             args: *args,
+            ..Regs::default()
         };
         if let Some(leaf) = rax.known_leaf() {
             *self.counts.borrow_mut().entry(leaf).or_default() += 1;

@@ -17,15 +17,21 @@ use crate::{
             Config,
             KeyError,
             Lp,
-            Platform, //
+            Platform,
+            Unable, //
         },
+        tdcs::Tdcs,
+        tdvps::Tdvps,
         Exit,
         Module,
         Regs, //
     },
 };
 use std::{
-    collections::BTreeSet,
+    collections::{
+        BTreeMap,
+        BTreeSet, //
+    },
     sync::{
         atomic::{
             AtomicBool,
@@ -187,6 +193,9 @@ impl Clone for Ram {
     }
 }
 
+/// What a guest does when it is run: it changes the vCPU's state and leaves a VM exit in it.
+pub type Guest = dyn for<'a, 'm> Fn(&Tdcs<'a, Cpu<'m>>, &Tdvps<'a, Cpu<'m>>, bool) + Send + Sync;
+
 /// The hardware that the logical processors share.
 pub struct Machine {
     /// The platform as the BIOS and the CPU describe it.
@@ -208,6 +217,12 @@ pub struct Machine {
     pub meddler: OnceLock<(u64, u64)>,
     /// CPUID, where it is another CPU's than [`cpuid`]'s: leaf, sub-leaf, and EAX, EBX, ECX, EDX.
     pub cpuid: Option<Vec<(u32, u32, [u32; 4])>>,
+    /// MSRs of every logical processor; those that are not here are 0.
+    pub msrs: Mutex<BTreeMap<u32, u64>>,
+    /// XMM registers of the host.
+    pub xmms: Mutex<[[u64; 2]; 16]>,
+    /// The guest of all vCPUs. Without one the CPU has no VMX.
+    pub guest: Option<Box<Guest>>,
 }
 
 /// PCONFIG's code for a key table that another logical processor is using (SDM, PCONFIG:
@@ -233,6 +248,9 @@ impl Machine {
             pconfig: AtomicU64::new(0),
             meddler: OnceLock::new(),
             cpuid: None,
+            msrs: Mutex::new(BTreeMap::new()),
+            xmms: Mutex::new([[0; 2]; 16]),
+            guest: None,
         }
     }
 
@@ -416,6 +434,29 @@ impl Platform for Cpu<'_> {
                 closed.insert(page)
             };
             assert!(changed, "page {page:#x} changes hands twice");
+        }
+    }
+
+    fn msr(&self, msr: u32) -> u64 {
+        let msrs = self.machine.msrs.lock().expect("no panic in here");
+        msrs.get(&msr).copied().unwrap_or(0)
+    }
+
+    fn host_xmm(&self, number: u32) -> [u64; 2] {
+        self.machine.xmms.lock().expect("no panic in here")[number as usize]
+    }
+
+    fn set_host_xmm(&self, number: u32, value: [u64; 2]) {
+        self.machine.xmms.lock().expect("no panic in here")[number as usize] = value;
+    }
+
+    fn can_run(&self, _tdcs: &Tdcs<'_, Self>) -> Result<(), Unable> {
+        self.machine.guest.as_ref().map(|_| ()).ok_or(Unable::Vmx)
+    }
+
+    fn run(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>, flush: bool) {
+        if let Some(guest) = &self.machine.guest {
+            guest(tdcs, tdvps, flush);
         }
     }
 

@@ -348,7 +348,7 @@ impl Drop for Run<'_> {
             return;
         }
         let skip = self.calls.len().saturating_sub(30);
-        for (lp, Regs { rax, args }, status) in self.calls.iter().skip(skip) {
+        for (lp, Regs { rax, args, .. }, status) in self.calls.iter().skip(skip) {
             let leaf = Rax::from_raw(*rax).known_leaf().map_or("-", Leaf::name);
             let Args {
                 rcx, rdx, r8, r9, ..
@@ -527,6 +527,7 @@ impl<'w> Run<'w> {
                 r9,
                 ..Args::default()
             },
+            ..Regs::default()
         };
         let args = &mut regs.args;
         match call.twist {

@@ -774,6 +774,7 @@ impl Round {
         let mut regs = Regs {
             rax: call.rax.into_raw(),
             args: call.args,
+            ..Regs::default()
         };
         let exit = cpu.seamcall(&world.module, &mut regs);
         drop(held);

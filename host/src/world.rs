@@ -94,6 +94,7 @@ impl World {
         let mut regs = Regs {
             rax: rax.into_raw(),
             args,
+            ..Regs::default()
         };
         let exit = self.cpu(lp).seamcall(&self.module, &mut regs);
         assert_eq!(exit, Exit::Completed);

@@ -16,6 +16,7 @@ use std::{
 };
 use tdx::{
     abi::{
+        guest::GuestLeaf,
         Args,
         Interrupted,
         Leaf,
@@ -58,7 +59,9 @@ fn variant(leaf: Leaf) -> String {
 /// Whether `text` speaks of `name`, and not of a longer one.
 fn names(text: &str, name: &str) -> bool {
     text.match_indices(name).any(|(at, _)| {
-        !text[at + name.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        // `GuestLeaf` ends in `Leaf`.
+        !text[..at].ends_with("Guest")
+            && !text[at + name.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
     })
 }
 
@@ -152,8 +155,7 @@ fn table() -> String {
          - *version*: the highest of the leaf's interface; in brackets, where it differs, that of module 1.5.01.\n\
          - *interrupt*: how a call goes on that an interrupt has ended.\n\
          - *tdh*: the functions in `rust/tdh*` that call the leaf.\n\
-         - *simulator*: whether `tdx_sim` has the leaf. It runs no guests yet: TDH.VP.ENTER checks its operands and \
-         ends in an error.\n\
+         - *simulator*: whether `tdx_sim` has the leaf.\n\
          - *tests*: files of tests that name the leaf, or one of those functions.\n\n\
          The leaves of migration and of service TDs have no function and no rules: neither side uses them.\n\n\
          | leaf | | version | interrupt | tdh | simulator | tests |\n\
@@ -175,9 +177,7 @@ fn table() -> String {
             let quoted: Vec<String> = items.iter().map(|item| format!("`{item}`")).collect();
             quoted.join(" ")
         };
-        let state = if leaf == Leaf::VpEnter {
-            "checks"
-        } else if simulated(Profile::Current, leaf) {
+        let state = if simulated(Profile::Current, leaf) {
             "yes"
         } else {
             "no"
@@ -189,6 +189,30 @@ fn table() -> String {
             leaf.raw(),
             list(functions),
             list(&tests(leaf, functions, &files)),
+        )
+        .unwrap();
+    }
+    out.push_str(
+        "\n## The guest's side\n\n\
+         Leaves of TDCALL, which `tdx_sim` answers in `rust/sim/model/tdg/`.\n\n\
+         | leaf | | version | tests |\n\
+         |---|---|---|---|\n",
+    );
+    for leaf in GuestLeaf::ALL {
+        let variant = format!("GuestLeaf::{leaf:?}");
+        let tests: Vec<String> = files
+            .iter()
+            .filter(|(_, text)| names(text, &variant))
+            .map(|(path, _)| path.strip_prefix(&top).unwrap().display().to_string())
+            .map(|path| format!("`{path}`"))
+            .collect();
+        writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            leaf.name(),
+            *leaf as u16,
+            leaf.max_version(),
+            tests.join(" ")
         )
         .unwrap();
     }

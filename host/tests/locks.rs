@@ -39,15 +39,22 @@ use tdx::{
             Config,
             KeyError,
             Lp,
-            Platform, //
+            Platform,
+            Unable, //
         },
         sept::{
             self,
             Slot, //
         },
-        tdcs,
+        tdcs::{
+            self,
+            Tdcs, //
+        },
         tdr,
-        tdvps, //
+        tdvps::{
+            self,
+            Tdvps, //
+        }, //
     },
 };
 
@@ -111,6 +118,26 @@ impl Platform for Words {
 
     fn config_key(&self, _hkid: u16) -> Result<(), KeyError> {
         unreachable!("locks have no key")
+    }
+
+    fn msr(&self, _msr: u32) -> u64 {
+        unreachable!("locks are the same on all processors")
+    }
+
+    fn host_xmm(&self, _number: u32) -> [u64; 2] {
+        unreachable!("locks have no operands")
+    }
+
+    fn set_host_xmm(&self, _number: u32, _value: [u64; 2]) {
+        unreachable!("locks return nothing")
+    }
+
+    fn can_run(&self, _tdcs: &Tdcs<'_, Self>) -> Result<(), Unable> {
+        unreachable!("locks run no guests")
+    }
+
+    fn run(&self, _tdcs: &Tdcs<'_, Self>, _tdvps: &Tdvps<'_, Self>, _flush: bool) {
+        unreachable!("locks run no guests")
     }
 
     fn config(&self) -> &Config {

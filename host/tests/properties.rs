@@ -186,8 +186,7 @@ proptest! {
             machine.interrupt.store(call.interrupted, Relaxed);
             let mut regs = Regs {
                 rax: Rax::from(call.leaf).into_raw(),
-                args: call.args(),
-            };
+                args: call.args(), ..Regs::default() };
             let allowed = Allowed::new(machine, module, &books, Some(call.leaf), &regs.args);
             let cpu = world.cpu(call.lp).observed(&watch);
             prop_assert_eq!(cpu.seamcall(module, &mut regs), Exit::Completed);

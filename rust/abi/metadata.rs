@@ -59,10 +59,18 @@ pub struct GlobalField {
     pub fields: u16,
     /// Number of elements in each field.
     pub elements: u16,
+    /// A guest may read the field, too, with TDG.SYS.RD.
+    pub guest: bool,
 }
 
 macro_rules! global_fields {
-    ($($name:ident = $id:literal, $fields:literal, $elements:literal;)*) => {
+    (@guest guest) => {
+        true
+    };
+    (@guest) => {
+        false
+    };
+    ($($name:ident = $id:literal, $fields:literal, $elements:literal $(, $guest:ident)?;)*) => {
         /// Fields of the global (module) context, read by TDH.SYS.RD.
         pub mod global {
             use super::{
@@ -81,20 +89,21 @@ macro_rules! global_fields {
                 id: $name,
                 fields: $fields,
                 elements: $elements,
+                guest: global_fields!(@guest $($guest)?),
             },)*];
         }
     };
 }
 
-// Field = identifier, number of fields, elements per field.
+// Field = identifier, number of fields, elements per field, and whether guests may read it.
 global_fields! {
     NUM_PKGS = 0x0000_0002_0000_0000, 1, 1;
     PKG_FMS = 0x0000_0002_0000_0001, 8, 1;
-    VENDOR_ID = 0x0800_0002_0000_0000, 1, 1;
+    VENDOR_ID = 0x0800_0002_0000_0000, 1, 1, guest;
     BUILD_DATE = 0x8800_0002_0000_0001, 1, 1;
     BUILD_NUM = 0x8800_0001_0000_0002, 1, 1;
-    MINOR_VERSION = 0x0800_0001_0000_0003, 1, 1;
-    MAJOR_VERSION = 0x0800_0001_0000_0004, 1, 1;
+    MINOR_VERSION = 0x0800_0001_0000_0003, 1, 1, guest;
+    MAJOR_VERSION = 0x0800_0001_0000_0004, 1, 1, guest;
     UPDATE_VERSION = 0x0800_0001_0000_0005, 1, 1;
     INTERNAL_VERSION = 0x0800_0001_0000_0006, 1, 1;
     MODULE_HV = 0x8900_0001_0000_0000, 1, 1;
@@ -104,9 +113,9 @@ global_fields! {
     HANDOFF_DATA_VALID = 0x8900_0000_0000_0004, 1, 1;
     HANDOFF_DATA_HV = 0x8900_0001_0000_0005, 1, 1;
     HANDOFF_DATA_SIZE = 0x8900_0002_0000_0006, 1, 1;
-    SYS_ATTRIBUTES = 0x0A00_0002_0000_0000, 1, 1;
-    NUM_TDX_FEATURES = 0x0A00_0000_0000_0001, 1, 1;
-    TDX_FEATURES0 = 0x0A00_0003_0000_0008, 1, 1;
+    SYS_ATTRIBUTES = 0x0A00_0002_0000_0000, 1, 1, guest;
+    NUM_TDX_FEATURES = 0x0A00_0000_0000_0001, 1, 1, guest;
+    TDX_FEATURES0 = 0x0A00_0003_0000_0008, 1, 1, guest;
     NUM_CMRS = 0x9000_0001_0000_0000, 1, 1;
     CMR_BASE = 0x9000_0003_0000_0080, 32, 1;
     CMR_SIZE = 0x9000_0003_0000_0100, 32, 1;
@@ -135,11 +144,11 @@ global_fields! {
     NUM_DISALLOWED_FMS = 0x9900_0001_0000_0801, 1, 1;
     ALLOWED_FMS = 0x9900_0003_0000_0810, 64, 1;
     DISALLOWED_FMS = 0x9900_0003_0000_0850, 64, 1;
-    MIG_ATTRIBUTES = 0xA000_0003_0000_0000, 1, 1;
-    MIN_EXPORT_VERSION = 0x2000_0001_0000_0001, 1, 1;
-    MAX_EXPORT_VERSION = 0x2000_0001_0000_0002, 1, 1;
-    MIN_IMPORT_VERSION = 0x2000_0001_0000_0003, 1, 1;
-    MAX_IMPORT_VERSION = 0x2000_0001_0000_0004, 1, 1;
+    MIG_ATTRIBUTES = 0xA000_0003_0000_0000, 1, 1, guest;
+    MIN_EXPORT_VERSION = 0x2000_0001_0000_0001, 1, 1, guest;
+    MAX_EXPORT_VERSION = 0x2000_0001_0000_0002, 1, 1, guest;
+    MIN_IMPORT_VERSION = 0x2000_0001_0000_0003, 1, 1, guest;
+    MAX_IMPORT_VERSION = 0x2000_0001_0000_0004, 1, 1, guest;
     MAX_MIGS = 0xA000_0001_0000_0010, 1, 1;
     NUM_IMMUTABLE_STATE_PAGES = 0xA000_0000_0000_0020, 1, 1;
     NUM_TD_STATE_PAGES = 0xA000_0000_0000_0021, 1, 1;
@@ -147,7 +156,7 @@ global_fields! {
     MAX_SERV_TDS = 0xA100_0001_0000_0000, 1, 1;
     SERVTD_ATTR_FIXED0 = 0xA100_0003_0000_0001, 1, 1;
     SERVTD_ATTR_FIXED1 = 0xA100_0003_0000_0002, 1, 1;
-    GUEST_L2_GPA_ATTR_MASK = 0xA200_0001_0000_0000, 1, 1;
+    GUEST_L2_GPA_ATTR_MASK = 0xA200_0001_0000_0000, 1, 1, guest;
     VM_CTLS_FIXED0 = 0xA200_0003_0000_0001, 1, 1;
     VM_CTLS_FIXED1 = 0xA200_0003_0000_0002, 1, 1;
     VPCU_L2_CTLS_FIXED0 = 0xA200_0003_0000_0003, 1, 1;

@@ -133,7 +133,7 @@ statuses! {
     /// TDH.SYS.CONFIG is not due, or logical processors are not initialised.
     SYS_CONFIG_NOT_PENDING = 0xC000_050C_0000_0000, None;
     /// The CPU lacks SEAM features that the module needs.
-    INCOMPATIBLE_SEAM_CAPABILITIES = 0xC000_050D_0000_0000, None;
+    INCOMPATIBLE_SEAM_CAPABILITIES = 0xC000_050D_0000_0000, Number;
     /// The TD is beyond use.
     TD_FATAL = 0xE000_0604_0000_0000, None;
     /// The leaf works on debug TDs only.
@@ -397,6 +397,10 @@ statuses! {
 impl Status {
     /// Set if the function did not do its job.
     const ERROR: u64 = 1 << 63;
+    /// Set if the TD, or the module, is beyond use.
+    const FATAL: u64 = 1 << 61;
+    /// Set if the host may have something to say to the guest about an exit.
+    const HOST_HINT: u64 = 1 << 60;
     /// Bits 63:32: the code.
     const CODE: u64 = 0xFFFF_FFFF_0000_0000;
     /// Codes that the kernel gives to a SEAMCALL that did not reach the TDX module; no code of the
@@ -461,6 +465,18 @@ impl Status {
     #[inline]
     pub const fn is_error(self) -> bool {
         self.0 & Self::ERROR != 0
+    }
+
+    /// Returns whether the TD, or the module, is beyond use.
+    #[inline]
+    pub const fn is_fatal(self) -> bool {
+        self.0 & Self::FATAL != 0
+    }
+
+    /// Returns whether the host may have something to say to the guest about the exit.
+    #[inline]
+    pub const fn has_host_hint(self) -> bool {
+        self.0 & Self::HOST_HINT != 0
     }
 
     /// Returns whether the SEAMCALL did not reach the TDX module.

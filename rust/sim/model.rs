@@ -22,13 +22,17 @@ pub mod pamt;
 pub mod phymem;
 pub mod platform;
 pub mod profile;
+pub mod run;
 pub mod sept;
+pub mod sha384;
 pub mod sys;
 pub mod td;
 pub mod tdcs;
+pub mod tdg;
 pub mod tdmr;
 pub mod tdr;
 pub mod tdvps;
+pub mod vmx;
 pub mod vp;
 pub mod wbt;
 
@@ -61,6 +65,10 @@ use platform::{
     KeyError,
     Platform,
     MAX_PACKAGES, //
+};
+use sha384::{
+    Digest,
+    DIGEST_WORDS, //
 };
 use tdmr::Tdmrs;
 use wbt::Wbt;
@@ -97,6 +105,10 @@ pub struct Module {
     packages: AtomicU64,
     /// The global private KeyID.
     hkid: AtomicU64,
+    /// IA32_TSC_ADJUST when the module was initialised.
+    tsc_adjust: AtomicU64,
+    /// The key of the MAC in TDREPORTs, made at TDH.SYS.INIT.
+    report_key: [AtomicU64; DIGEST_WORDS],
     /// The key ownership table.
     pub kot: Kot,
     /// Interrupted write-backs of caches, by package.
@@ -110,8 +122,10 @@ pub struct Module {
 pub struct Regs {
     /// RAX: leaf and version on entry, completion status on exit.
     pub rax: u64,
-    /// The other registers.
+    /// The registers that take and return operands, and most of the others.
     pub args: Args,
+    /// RBP, which belongs to the guest only if its TD was made so.
+    pub rbp: u64,
 }
 
 /// How a SEAMCALL ended.
@@ -148,6 +162,8 @@ impl Module {
             nr_lps: AtomicU64::new(0),
             packages: AtomicU64::new(0),
             hkid: AtomicU64::new(0),
+            tsc_adjust: AtomicU64::new(0),
+            report_key: [const { AtomicU64::new(0) }; DIGEST_WORDS],
             kot: Kot::new(),
             wbt: [const { Wbt::new() }; MAX_PACKAGES],
             tdmrs: Tdmrs::new(),
@@ -186,6 +202,26 @@ impl Module {
         self.hkid.load(Relaxed) as u16
     }
 
+    /// IA32_TSC_ADJUST when the module was initialised, which all processors have to keep.
+    pub fn tsc_adjust(&self) -> u64 {
+        self.tsc_adjust.load(Relaxed)
+    }
+
+    /// The key of the MAC in TDREPORTs.
+    pub fn report_key(&self) -> Digest {
+        self.report_key.each_ref().map(|word| word.load(Relaxed))
+    }
+
+    fn set_report_key(&self, key: Digest) {
+        for (to, word) in self.report_key.iter().zip(key) {
+            to.store(word, Relaxed);
+        }
+    }
+
+    fn set_tsc_adjust(&self, value: u64) {
+        self.tsc_adjust.store(value, Relaxed);
+    }
+
     /// Number of logical processors that ran TDH.SYS.LP.INIT.
     pub fn nr_lps(&self) -> u64 {
         self.nr_lps.load(Acquire)
@@ -216,7 +252,7 @@ impl Module {
         if rax.into_raw() & Rax::SEAMLDR_MASK != 0 || state == SysState::Disabled {
             return Exit::VmFailInvalid;
         }
-        let status = match self.dispatch(p, rax, state, &mut regs.args) {
+        let status = match self.dispatch(p, rax, state, regs) {
             Ok(()) => Status::SUCCESS,
             Err(status) => status,
         };
@@ -230,7 +266,7 @@ impl Module {
         p: &P,
         rax: Rax,
         state: SysState,
-        args: &mut Args,
+        regs: &mut Regs,
     ) -> Completion {
         let invalid = Status::OPERAND_INVALID.with(Operand::RAX);
         if rax.into_raw() & Rax::RESERVED != 0 {
@@ -256,6 +292,7 @@ impl Module {
             p,
             version,
         };
+        let args = &mut regs.args;
         match leaf {
             Leaf::MemPageAdd => mem::page_add::leaf(cx, args),
             Leaf::MemPageAug => mem::page_aug::leaf(cx, args),
@@ -303,7 +340,7 @@ impl Module {
             Leaf::SysUpdate => sys::update::leaf(cx),
             Leaf::VpAddcx => vp::addcx::leaf(cx, args),
             Leaf::VpCreate => vp::create::leaf(cx, args),
-            Leaf::VpEnter => vp::enter::leaf(cx, args),
+            Leaf::VpEnter => vp::enter::leaf(cx, regs),
             Leaf::VpFlush => vp::flush::leaf(cx, args),
             Leaf::VpInit => vp::init::leaf(cx, args),
             Leaf::VpRd => vp::rd::leaf(cx, args),

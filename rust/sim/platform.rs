@@ -16,12 +16,19 @@ use super::{
             Lp,
             Platform,
             Range,
+            Unable,
             MAX_CMRS,
             MAX_PACKAGES, //
         },
-        profile::Shape, //
+        profile::Shape,
+        tdcs::Tdcs,
+        tdvps::Tdvps, //
     },
     once::Once,
+    run::{
+        self,
+        Runner, //
+    },
     window::{
         Memory,
         View, //
@@ -61,6 +68,7 @@ pub(super) struct Host {
     has_vmx: bool,
     backend_start: u64,
     backend_size: u64,
+    runner: Result<Runner, Unable>,
 }
 
 static HOST: Once<Host> = Once::new();
@@ -84,7 +92,11 @@ pub(super) fn start() -> Result {
         has_vmx: facts.has_vmx,
         backend_start: facts.backend_start,
         backend_size: facts.backend_size,
+        runner: Runner::new(&facts)?,
     };
+    if let Err(unable) = &host.runner {
+        pr_info!("TDs can be built here, not run: {}\n", unable.reason());
+    }
     HOST.set(host)
 }
 
@@ -201,6 +213,7 @@ impl Host {
             // SAFETY: By the requirements of this function, this stays the current CPU.
             view: unsafe { self.memory.view(cpu as usize) }?,
             config: &self.config,
+            runner: &self.runner,
             cpu,
             leaf,
             interrupts,
@@ -227,6 +240,7 @@ impl Host {
 pub(super) struct Machine<'a> {
     view: View<'a>,
     config: &'a Config,
+    runner: &'a Result<Runner, Unable>,
     cpu: u32,
     leaf: u16,
     interrupts: bool,
@@ -255,13 +269,14 @@ impl Machine<'_> {
         self.injected.get()
     }
 
-    /// Copies the page at `pa`; `false` if it is not RAM.
-    pub(super) fn read_page(
-        &self,
-        pa: u64,
-        words: &mut [u64; Level::K4.size() as usize / 8],
-    ) -> bool {
-        self.view.read_page(pa, words)
+    /// Copies words at `pa` that are in one page; `false` if it is not RAM.
+    pub(super) fn read_words(&self, pa: u64, words: &mut [u64]) -> bool {
+        self.view.read_words(pa, words)
+    }
+
+    /// Writes words at `pa` that are in one page, where there is RAM.
+    pub(super) fn write_words(&self, pa: u64, words: &[u64]) {
+        self.view.write_words(pa, words);
     }
 }
 
@@ -339,6 +354,32 @@ impl Platform for Machine<'_> {
         // SAFETY: The model says so when memory comes into TDX hands and when it leaves them. By the type
         // invariants, interrupts are off.
         unsafe { ffi::tdx_sim_set_host_access(pa, level.pages(), allowed) };
+    }
+
+    fn msr(&self, msr: u32) -> u64 {
+        run::msr(msr)
+    }
+
+    fn host_xmm(&self, number: u32) -> [u64; 2] {
+        cpu::xmm(number)
+    }
+
+    fn set_host_xmm(&self, number: u32, value: [u64; 2]) {
+        // SAFETY: A host that enters a TD has saved what it needs.
+        unsafe { cpu::set_xmm(number, value) };
+    }
+
+    fn can_run(&self, tdcs: &Tdcs<'_, Self>) -> Result<(), Unable> {
+        self.runner
+            .as_ref()
+            .map_err(|unable| *unable)?
+            .can_run(tdcs)
+    }
+
+    fn run(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>, flush: bool) {
+        if let Ok(runner) = self.runner {
+            runner.run(self, tdcs, tdvps, flush);
+        }
     }
 
     fn config(&self) -> &Config {

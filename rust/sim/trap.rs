@@ -33,6 +33,7 @@ use super::{
 use crate::{
     abi::{
         args::Operands,
+        Leaf,
         Rax,
         Status, //
     },
@@ -223,7 +224,12 @@ fn carry_out(
     let mut after = Regs {
         rax: regs.ax as u64,
         args: operands(regs).into(),
+        ..Regs::default()
     };
+    let enters = after.rax == Leaf::VpEnter as u64;
+    if enters {
+        load_for_guest(regs, &mut after);
+    }
     let memory = log::keep_operands(machine, &after);
     let start = tsc::now();
     let exit = execute(machine, &mut after);
@@ -244,6 +250,9 @@ fn carry_out(
     log::record(&call);
     tell(&call);
     store(regs, &after);
+    if enters {
+        store_from_guest(regs, &after);
+    }
     Some(Status::from_raw(after.rax))
 }
 
@@ -260,7 +269,7 @@ fn execute(machine: &Machine<'_>, regs: &mut Regs) -> Exit {
     MODULE.seamcall(machine, regs)
 }
 
-/// The registers that take operands. No other register matters to a leaf that the model carries out.
+/// The registers that take operands. No other register matters to a leaf other than TDH.VP.ENTER.
 #[inline]
 pub(super) fn operands(regs: &pt_regs) -> Operands {
     Operands {
@@ -271,6 +280,32 @@ pub(super) fn operands(regs: &pt_regs) -> Operands {
         r10: regs.r10 as u64,
         r11: regs.r11 as u64,
     }
+}
+
+/// The other registers, which TDH.VP.ENTER may give to the guest.
+#[cold]
+fn load_for_guest(regs: &pt_regs, to: &mut Regs) {
+    to.args.rbx = regs.bx as u64;
+    to.args.rsi = regs.si as u64;
+    to.args.rdi = regs.di as u64;
+    to.args.r12 = regs.r12 as u64;
+    to.args.r13 = regs.r13 as u64;
+    to.args.r14 = regs.r14 as u64;
+    to.args.r15 = regs.r15 as u64;
+    to.rbp = regs.bp as u64;
+}
+
+/// The other registers, which TDH.VP.ENTER changes.
+#[cold]
+fn store_from_guest(regs: &mut pt_regs, from: &Regs) {
+    regs.bx = from.args.rbx as usize;
+    regs.si = from.args.rsi as usize;
+    regs.di = from.args.rdi as usize;
+    regs.r12 = from.args.r12 as usize;
+    regs.r13 = from.args.r13 as usize;
+    regs.r14 = from.args.r14 as usize;
+    regs.r15 = from.args.r15 as usize;
+    regs.bp = from.rbp as usize;
 }
 
 /// The registers that return operands, and RAX. Others keep what they held, as with the real module.

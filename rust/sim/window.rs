@@ -281,13 +281,30 @@ impl View<'_> {
         }
     }
 
-    /// Copies the page at `pa` to `buffer`; `false` if it is not RAM.
-    pub(super) fn read_page(&self, pa: u64, buffer: &mut [u64; PAGE_WORDS]) -> bool {
-        let Some(from) = self.own_page(pa) else {
+    /// Copies the words at `pa`, as many as `to` has and in one page; `false` if it is not RAM.
+    pub(super) fn read_words(&self, pa: u64, to: &mut [u64]) -> bool {
+        let Some(from) = self.words(pa, to.len()) else {
             return false;
         };
-        // SAFETY: The page is mapped, and `buffer` is not in a window.
-        unsafe { ptr::copy_nonoverlapping(from.cast::<u64>(), buffer.as_mut_ptr(), PAGE_WORDS) };
+        // SAFETY: The words are mapped, and `to` is not in a window.
+        unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
         true
+    }
+
+    /// Writes the words at `pa`, which are in one page, where there is RAM.
+    pub(super) fn write_words(&self, pa: u64, from: &[u64]) {
+        if let Some(to) = self.words(pa, from.len()) {
+            // SAFETY: As above.
+            unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+        }
+    }
+
+    /// Where `length` words at `pa` can be seen, if they are in one page of RAM.
+    fn words(&self, pa: u64, length: usize) -> Option<*mut u64> {
+        let first = pa as usize % PAGE_SIZE / size_of::<u64>();
+        if first + length > PAGE_WORDS {
+            return None;
+        }
+        Some(self.own_page(pa)?.cast::<u64>().wrapping_add(first))
     }
 }

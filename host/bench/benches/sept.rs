@@ -40,6 +40,7 @@ fn call(world: &World, leaf: Leaf, rcx: u64, rdx: u64, r8: u64) {
             r8,
             ..Args::default()
         },
+        ..Regs::default()
     };
     let exit = world.cpu(0).seamcall(&world.module, &mut regs);
     assert_eq!((exit, regs.rax), (Exit::Completed, Status::SUCCESS.raw()));

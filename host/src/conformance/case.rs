@@ -11,7 +11,6 @@ use super::fixture::{
 };
 use crate::{
     abi::{
-        metadata::FieldId,
         Args,
         Leaf,
         Level,
@@ -28,7 +27,6 @@ use crate::{
             Mode,
             Word, //
         },
-        metadata::vcpu::vmcs_field,
         pamt,
         platform::Platform,
         tdcs::{
@@ -179,9 +177,10 @@ impl Case {
         Tdvps::new(&self.world.cpu(1), TDVPR).set(field, value);
     }
 
-    /// Sets a field of the vCPU's VMCS.
-    pub fn set_vmcs(&self, id: FieldId, value: u64) {
-        self.set_tdvps(vmcs_field(id).expect("a field of the VMCS"), value);
+    /// Sets an MSR of all processors.
+    pub fn set_msr(&self, msr: u32, value: u64) {
+        let msrs = &self.world.machine.msrs;
+        msrs.lock().expect("no panic in here").insert(msr, value);
     }
 
     /// Where the entry of `level` for `gpa` is in the secure EPT.

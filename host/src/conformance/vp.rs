@@ -31,11 +31,16 @@ use crate::{
         Status, //
     },
     sim::model::{
+        field::Field,
         lock::Mode,
         metadata::{
-            vmcs::id,
+            vmcs::{
+                self,
+                id, //
+            },
             NULL_ID, //
         },
+        platform::Unable,
         tdcs,
         tdr,
         tdvps::{
@@ -48,6 +53,10 @@ use crate::{
 /// VCPU_INDEX, which can be read; PEND_NMI, which can be written too.
 const VCPU_INDEX: u64 = 0xA020_0002_0000_0002;
 const PEND_NMI: u64 = 0x2020_0000_0000_000B;
+/// ECX of CPUID leaf 1 in CPUID_VALUES.
+const CPUID_1_ECX: Field = Field::new(tdcs::fields::CPUID_VALUES.element(3).offset, 32);
+/// A private address that nothing is mapped at.
+const UNMAPPED: u64 = 1 << 40;
 /// RAX of the guest, for debugging only.
 const GUEST_RAX: u64 = 0x1020_0003_0000_0000;
 
@@ -130,12 +139,12 @@ fn flush() -> Checks {
         )
 }
 
-/// The model cannot run a guest: a call that passes all checks ends as if there were no such leaf.
+/// This machine cannot run a guest: a call that passes all checks ends with the simulator's own answer.
 fn enter() -> Checks {
     let good = || Case::new(runnable(), Leaf::VpEnter, args(TDVPR, 0, 0, 0));
     let invalid = INVALID.with(Operand::RCX);
     Checks::new(Leaf::VpEnter, good)
-        .ends_with(INVALID.with(Operand::RAX))
+        .ends_with(Unable::Vmx.status())
         .check("reserved_bits", invalid, |c| c.args.rcx |= 1 << 54)
         .all(
             vcpu(Leaf::VpEnter, Operand::RCX, Mode::Shared)
@@ -152,20 +161,37 @@ fn enter() -> Checks {
         .check("resume_of_l1_without_l2", invalid, |c| {
             c.args.rcx |= 1 << 53
         })
+        .check(
+            "tsc_adjust_changed",
+            Status::INCONSISTENT_MSR.with_detail(0x3B),
+            |c| c.set_msr(0x3B, 1),
+        )
+        .check("tsc_rolled_back", Status::TSC_ROLLBACK, |c| {
+            c.set_tdvps(fields::LAST_EXIT_TSC, 1 << 62);
+        })
+        .check(
+            "monitor_disabled",
+            Status::INCORRECT_MSR_VALUE.with_detail(0x1A0),
+            |c| c.set_tdcs(CPUID_1_ECX, 1 << 3),
+        )
         .check("epoch_busy", BUSY.with(Operand::TD_EPOCH), |c| {
             c.hold_epoch(Mode::Shared);
         })
+        .check("zero_step_tree_busy", BUSY.with(Operand::SEPT_TREE), |c| {
+            c.set_tdvps(fields::LAST_EPF_GPA_LIST_IDX, 1);
+            c.hold_tree(Mode::Exclusive);
+        })
+        .check(
+            "zero_step_not_mapped",
+            Status::SUCCESS.with_detail(48),
+            |c| {
+                c.set_tdvps(fields::LAST_EPF_GPA_LIST_IDX, 1);
+                c.set_tdvps(fields::LAST_EPF_GPA_LIST, UNMAPPED);
+                c.returns(Operand::RCX, 2);
+                c.returns(Operand::R8, UNMAPPED);
+            },
+        )
         .absent(Status::LIMIT_CPUID_MAXVAL_SET, "the platform is sound")
-        .absent(Status::INCONSISTENT_MSR, "IA32_TSC_ADJUST never changes")
-        .absent(
-            Status::INCORRECT_MSR_VALUE,
-            "IA32_MISC_ENABLE never changes",
-        )
-        .absent(Status::TSC_ROLLBACK, "no vCPU has ever left")
-        .absent(
-            BUSY.with(Operand::SEPT_TREE),
-            "the zero-step filter is never armed",
-        )
 }
 
 fn rd() -> Checks {
@@ -257,7 +283,7 @@ fn wr() -> Checks {
         )
         .check("bits_not_writable", value, |c| {
             c.args.rdx = id::PIN_BASED_CONTROLS.into_raw();
-            (c.args.r8, c.args.r9) = (0x81, 0x81);
+            (c.args.r8, c.args.r9) = (0x82, 0x82);
         })
         .check("vector_above_255", value, |c| {
             c.args.rdx = id::POSTED_INTERRUPT_NOTIFICATION_VECTOR.into_raw();
@@ -275,7 +301,7 @@ fn wr() -> Checks {
             "vector_not_set",
             Status::TD_VMCS_FIELD_NOT_INITIALIZED.with_detail(0x0002),
             |c| {
-                c.set_vmcs(id::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0xFFFF);
+                c.set_tdvps(vmcs::fields::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0xFFFF);
                 c.args.rdx = id::PIN_BASED_CONTROLS.into_raw();
                 (c.args.r8, c.args.r9) = (0x80, 0x80);
             },
@@ -284,7 +310,7 @@ fn wr() -> Checks {
             "descriptor_not_set",
             Status::TD_VMCS_FIELD_NOT_INITIALIZED.with_detail(0x2016),
             |c| {
-                c.set_vmcs(id::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0x80);
+                c.set_tdvps(vmcs::fields::POSTED_INTERRUPT_NOTIFICATION_VECTOR, 0x80);
                 c.args.rdx = id::PIN_BASED_CONTROLS.into_raw();
                 (c.args.r8, c.args.r9) = (0x80, 0x80);
             },

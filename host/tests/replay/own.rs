@@ -108,7 +108,11 @@ impl Recorder {
             let words: Vec<_> = (0..len / 8).map(|i| cpu.load(pa + i * 8)).collect();
             poke(&mut self.text, pa, &words).unwrap();
         });
-        let mut regs = Regs { rax, args: before };
+        let mut regs = Regs {
+            rax,
+            args: before,
+            ..Regs::default()
+        };
         let exit = self.world.module.seamcall(&cpu, &mut regs);
         assert_eq!(exit, Exit::Completed);
         let status = Status::from_raw(regs.rax);

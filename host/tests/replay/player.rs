@@ -132,6 +132,7 @@ impl<'w> Player<'w> {
         let mut regs = Regs {
             rax: record.rax_in.ok_or("no rax_in")?.0,
             args: Args::default(),
+            ..Regs::default()
         };
         for (name, value) in &record.input {
             *register(&mut regs.args, name).ok_or(format!("register {name}"))? = value.0;

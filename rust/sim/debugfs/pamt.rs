@@ -50,7 +50,7 @@ fn walk(
     let end = tdmr.next();
     while pa < end {
         let entries = tdmr.pamt_entry(level, pa);
-        if !look(|cx| cx.p.read_page(entries, buffer))? {
+        if !look(|cx| cx.p.read_words(entries, buffer))? {
             return Err(fmt::Error);
         }
         let in_page = (entries % PAGE_SIZE) as usize / size_of::<u64>();

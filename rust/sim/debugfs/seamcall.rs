@@ -44,5 +44,9 @@ pub(super) fn write(reader: &mut UserSliceReader) -> Result {
         rdi,
         rsi,
     };
-    trap::by_user(Regs { rax, args })
+    trap::by_user(Regs {
+        rax,
+        args,
+        ..Regs::default()
+    })
 }

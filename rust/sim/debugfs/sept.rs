@@ -73,7 +73,7 @@ impl Walk<'_, '_> {
         let Some(table) = self.tables.get_mut(index) else {
             return Ok(());
         };
-        if !look(|cx| cx.p.read_page(pa, table))? {
+        if !look(|cx| cx.p.read_words(pa, table))? {
             return Ok(());
         }
         for i in 0..ENTRIES {

@@ -199,7 +199,7 @@ impl Recording {
 
     #[cold]
     fn keep_operands(&self, machine: &Machine<'_>, regs: &Regs) -> Operands {
-        let Regs { rax, args } = *regs;
+        let Regs { rax, args, .. } = *regs;
         if !has_memory_operands(rax) {
             return Operands::NONE;
         }

@@ -15,6 +15,7 @@ use core::sync::atomic::{
 };
 
 use super::platform::Platform;
+use crate::abi::Status;
 
 /// A word that several processors change.
 pub trait Word {
@@ -129,19 +130,50 @@ impl<W: Word, const SHIFT: u32, const HP: bool> Lock<W, SHIFT, HP> {
         Self { word }
     }
 
+    /// What the lock's field is once its owners have been joined by one more; `None` if they do not let that be.
+    fn joined(owners: u64, mode: Mode) -> Option<u64> {
+        match mode {
+            Mode::Exclusive if owners == 0 => Some(EXCLUSIVE),
+            Mode::Shared if owners & EXCLUSIVE == 0 && owners + Self::SHARER <= FIELD => {
+                Some(owners + Self::SHARER)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the lock for the guest side, or leaves at once: with OPERAND_BUSY_HOST_PRIORITY where the host has
+    /// asked for it.
+    pub fn acquire_by_guest(self, mode: Mode) -> Result<Guard<W, SHIFT, HP>, Status> {
+        let mut word = self.word.load();
+        loop {
+            let lock = (word >> SHIFT) & FIELD;
+            if lock & Self::PRIORITY != 0 {
+                return Err(Status::OPERAND_BUSY_HOST_PRIORITY);
+            }
+            let next = Self::joined(lock, mode).ok_or(Status::OPERAND_BUSY)?;
+            let new = (word & !(FIELD << SHIFT)) | (next << SHIFT);
+            match self.word.cmpxchg(word, new) {
+                Ok(_) => {
+                    return Ok(Guard {
+                        word: self.word,
+                        seen: new,
+                        mode,
+                    })
+                }
+                Err(found) => word = found,
+            }
+        }
+    }
+
     /// Takes the lock for the host side, or leaves at once: a failed attempt sets the host-priority
     /// bit, a successful one clears it.
     pub fn acquire(self, mode: Mode) -> Option<Guard<W, SHIFT, HP>> {
         let mut word = self.word.load();
         loop {
             let lock = (word >> SHIFT) & FIELD;
-            let owners = lock & !Self::PRIORITY;
-            let (taken, next) = match mode {
-                Mode::Exclusive if owners == 0 => (true, EXCLUSIVE),
-                Mode::Shared if owners & EXCLUSIVE == 0 && owners + Self::SHARER <= FIELD => {
-                    (true, owners + Self::SHARER)
-                }
-                _ => (false, lock | Self::PRIORITY),
+            let (taken, next) = match Self::joined(lock & !Self::PRIORITY, mode) {
+                Some(next) => (true, next),
+                None => (false, lock | Self::PRIORITY),
             };
             if next == lock {
                 return None;
@@ -284,6 +316,21 @@ mod tests {
         assert_eq!(word.load(Ordering::Relaxed), 0xAA00_0001_0000_00BB);
         drop(guard);
         assert_eq!(word.load(Ordering::Relaxed), 0xAA00_0000_0000_00BB);
+    }
+
+    #[test]
+    fn the_guest_side_gives_way() {
+        let word = AtomicU64::new(0);
+        let guest = || Priority::new(&word).acquire_by_guest(Mode::Exclusive);
+        let guard = guest().unwrap();
+        assert_eq!(guest().err(), Some(Status::OPERAND_BUSY));
+        assert_eq!(word.load(Ordering::Relaxed), 1 << 32);
+        assert!(Priority::new(&word).acquire(Mode::Exclusive).is_none());
+        drop(guard);
+        assert_eq!(guest().err(), Some(Status::OPERAND_BUSY_HOST_PRIORITY));
+        drop(Priority::new(&word).acquire(Mode::Exclusive));
+        drop(guest().unwrap());
+        assert_eq!(word.load(Ordering::Relaxed), 0);
     }
 
     #[test]

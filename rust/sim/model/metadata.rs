@@ -50,6 +50,17 @@ impl Access {
     }
 }
 
+/// Who asks for a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The host of a TD.
+    Host,
+    /// The host of a TD that it may debug.
+    Debugger,
+    /// The TD itself.
+    Guest,
+}
+
 /// A field, or an array of fields, of a TD or a vCPU; `T` says where it is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<T> {
@@ -63,10 +74,12 @@ pub struct Row<T> {
     pub host: Access,
     /// What the host may do with the field of a debug TD.
     pub debug: Access,
+    /// What the TD itself may do with the field.
+    pub guest: Access,
 }
 
 impl<T> Row<T> {
-    /// A row of the table.
+    /// A row of the table, of a field that is nothing to the TD itself.
     pub const fn new(id: u64, elements: u32, place: T, host: Access, debug: Access) -> Self {
         Self {
             id: FieldId::from_raw(id),
@@ -74,15 +87,25 @@ impl<T> Row<T> {
             place,
             host,
             debug,
+            guest: Access::NONE,
         }
     }
 
-    /// What the host may do with the field.
-    pub fn access(&self, debug: bool) -> Access {
-        if debug {
-            self.debug
-        } else {
-            self.host
+    /// The row with what the TD itself may do with the field.
+    pub const fn for_guest(mut self, access: Access) -> Self
+    where
+        T: Copy,
+    {
+        self.guest = access;
+        self
+    }
+
+    /// What somebody may do with the field.
+    pub fn access(&self, who: Who) -> Access {
+        match who {
+            Who::Host => self.host,
+            Who::Debugger => self.debug,
+            Who::Guest => self.guest,
         }
     }
 }
@@ -105,7 +128,7 @@ pub fn element(first: FieldId, elements: u32, id: FieldId) -> Option<u32> {
 }
 
 /// The field code of an identifier.
-pub fn code(id: FieldId) -> u32 {
+pub const fn code(id: FieldId) -> u32 {
     (id.into_raw() & FieldId::CODE_MASK) as u32
 }
 
@@ -119,9 +142,9 @@ pub fn find<T>(table: &[Row<T>], id: FieldId) -> Result<(usize, &Row<T>, u32), S
         .ok_or(Status::METADATA_FIELD_ID_INCORRECT)
 }
 
-/// The identifier of the element after element `index` of row `row` that the host can read, or
+/// The identifier of the element after element `index` of row `row` that `who` can read, or
 /// [`NULL_ID`].
-pub fn next_id<T>(table: &[Row<T>], row: usize, index: u32, debug: bool) -> u64 {
+pub fn next_id<T>(table: &[Row<T>], row: usize, index: u32, who: Who) -> u64 {
     if let Some(current) = table.get(row) {
         let next = index.wrapping_add(1);
         if next < current.elements {
@@ -129,14 +152,14 @@ pub fn next_id<T>(table: &[Row<T>], row: usize, index: u32, debug: bool) -> u64 
         }
     }
     let rest = table.get(row.wrapping_add(1)..).unwrap_or(&[]);
-    first_id(rest, debug)
+    first_id(rest, who)
 }
 
-/// The identifier of the first element that the host can read, or [`NULL_ID`].
-pub fn first_id<T>(table: &[Row<T>], debug: bool) -> u64 {
+/// The identifier of the first element that `who` can read, or [`NULL_ID`].
+pub fn first_id<T>(table: &[Row<T>], who: Who) -> u64 {
     table
         .iter()
-        .find(|row| row.access(debug).read != 0)
+        .find(|row| row.access(who).read != 0)
         .map_or(NULL_ID, |row| row.id.into_raw())
 }
 
@@ -183,11 +206,11 @@ mod tests {
 
     #[test]
     fn lists_skip_what_cannot_be_read() {
-        assert_eq!(first_id(TABLE, false), 0x1100_0003_0000_0010);
-        assert_eq!(next_id(TABLE, 0, 0, false), 0x1100_0003_0000_0011);
-        assert_eq!(next_id(TABLE, 0, 1, false), 0x9200_0003_0000_0010);
-        assert_eq!(next_id(TABLE, 0, 1, true), 0x1100_0003_0000_0012);
-        assert_eq!(next_id(TABLE, 2, 0, true), NULL_ID);
+        assert_eq!(first_id(TABLE, Who::Host), 0x1100_0003_0000_0010);
+        assert_eq!(next_id(TABLE, 0, 0, Who::Host), 0x1100_0003_0000_0011);
+        assert_eq!(next_id(TABLE, 0, 1, Who::Host), 0x9200_0003_0000_0010);
+        assert_eq!(next_id(TABLE, 0, 1, Who::Debugger), 0x1100_0003_0000_0012);
+        assert_eq!(next_id(TABLE, 2, 0, Who::Debugger), NULL_ID);
     }
 
     #[test]

@@ -7,8 +7,15 @@
 //! take from the CPU or the platform is behind [`Platform`] too, so that the same model runs in the
 //! kernel and in host tests.
 
-use super::profile::Shape;
-use crate::abi::Level;
+use super::{
+    profile::Shape,
+    tdcs::Tdcs,
+    tdvps::Tdvps, //
+};
+use crate::abi::{
+    Level,
+    Status, //
+};
 
 /// The machine under the simulated TDX module.
 ///
@@ -58,8 +65,62 @@ pub trait Platform {
     /// host out.
     fn set_host_access(&self, _pa: u64, _level: Level, _allowed: bool) {}
 
+    /// Reads an MSR of this logical processor; 0 if it has none of that number.
+    fn msr(&self, msr: u32) -> u64;
+
+    /// An XMM register of the host.
+    fn host_xmm(&self, number: u32) -> [u64; 2];
+
+    /// Sets an XMM register of the host.
+    fn set_host_xmm(&self, number: u32, value: [u64; 2]);
+
+    /// Whether this machine can run the vCPUs of a TD.
+    fn can_run(&self, tdcs: &Tdcs<'_, Self>) -> Result<(), Unable>
+    where
+        Self: Sized;
+
+    /// Runs a vCPU up to the next VM exit: loads its state from the TDVPS and its TD VMCS, as VM entry
+    /// does, and saves it there with the information about the exit.
+    ///
+    /// GPAs below the SHARED bit are translated by the secure EPT (EPTP of the TDCS), those above by the
+    /// host's (SHARED_EPTP). `flush`: translations that this logical processor has made are forgotten.
+    /// Only called for a TD that the machine [can run](Self::can_run).
+    fn run(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>, flush: bool)
+    where
+        Self: Sized;
+
     /// The facts of the platform, which do not change while the module lives.
     fn config(&self) -> &Config;
+}
+
+/// Why a machine cannot run TDs. TDH.VP.ENTER ends with INCOMPATIBLE_SEAM_CAPABILITIES then, and this
+/// number in bits 31:0: an answer of the simulator's own, for a CPU with SEAM has all that is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Unable {
+    /// The CPU has no VMX, or not all of it that a TD needs.
+    Vmx = 1,
+    /// Physical addresses are too narrow for the SHARED bit of a GPA: a page-table entry of the guest
+    /// that has it is a reserved-bit fault.
+    AddressWidth = 2,
+    /// The TD has an EPT of 5 levels, the CPU only one of 4.
+    Ept5 = 3,
+}
+
+impl Unable {
+    /// In words.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Vmx => "the CPU has no VMX, or not all of it that a TD needs",
+            Self::AddressWidth => "physical addresses are too narrow for the SHARED bit of a GPA",
+            Self::Ept5 => "the CPU has no EPT of 5 levels",
+        }
+    }
+
+    /// How TDH.VP.ENTER ends.
+    pub const fn status(self) -> Status {
+        Status::INCOMPATIBLE_SEAM_CAPABILITIES.with_detail(self as u32)
+    }
 }
 
 /// A logical processor.

@@ -173,6 +173,26 @@ impl<'a, P: Platform> Slot<'a, P> {
     }
 }
 
+impl<'a, P: Platform> Slot<'a, P> {
+    /// Takes the lock of the entry for the guest side, or leaves at once: the host comes first where it has
+    /// asked for the entry.
+    pub fn lock_by_guest(self) -> Result<Locked<'a, P>, Status> {
+        let mut raw = self.word.load();
+        loop {
+            if raw & Entry::LOCKED_MASK != 0 {
+                return Err(Status::OPERAND_BUSY);
+            }
+            if raw & Entry::HOST_PRIORITY_MASK != 0 {
+                return Err(Status::OPERAND_BUSY_HOST_PRIORITY);
+            }
+            match self.word.cmpxchg(raw, raw | Entry::LOCKED_MASK) {
+                Ok(_) => return Ok(Locked { slot: self }),
+                Err(found) => raw = found,
+            }
+        }
+    }
+}
+
 /// Bits of an entry that belong to its lock.
 pub const LOCK: u64 = Entry::LOCKED_MASK | Entry::HOST_PRIORITY_MASK;
 

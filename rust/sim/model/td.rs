@@ -9,6 +9,7 @@ use super::{
         Mem,
         Mode, //
     },
+    metadata::Who,
     pamt,
     platform::Platform,
     tdcs::{
@@ -85,7 +86,7 @@ pub enum OpStateLock {
 #[must_use = "the TD is unlocked at once if this is dropped"]
 pub struct Td<'a, P: Platform> {
     // Fields are dropped in this order.
-    _op_state: Option<Guard<Mem<'a, P>, { tdcs::fields::OP_STATE_LOCK.shift() }, true>>,
+    op_state: Option<Guard<Mem<'a, P>, { tdcs::fields::OP_STATE_LOCK.shift() }, true>>,
     /// The control structure.
     pub tdcs: Tdcs<'a, P>,
     /// The root.
@@ -135,7 +136,7 @@ impl<'a, P: Platform> Td<'a, P> {
             ),
         };
         let td = Self {
-            _op_state: op_state,
+            op_state,
             tdcs,
             tdr,
         };
@@ -146,9 +147,23 @@ impl<'a, P: Platform> Td<'a, P> {
         }
     }
 
+    /// Unlocks OP_STATE: while a guest runs, the state may change.
+    pub fn release_op_state(&mut self) {
+        self.op_state = None;
+    }
+
     /// Whether the host may debug the TD.
     pub fn is_debug(&self) -> bool {
         self.tdcs.get(tdcs::fields::ATTRIBUTES) & Attributes::DEBUG_MASK != 0
+    }
+
+    /// The host, as metadata fields know it.
+    pub fn host(&self) -> Who {
+        if self.is_debug() {
+            Who::Debugger
+        } else {
+            Who::Host
+        }
     }
 
     /// The operation state; `None` for a number that is no state.

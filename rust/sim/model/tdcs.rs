@@ -169,6 +169,22 @@ impl<'a, P: Platform> Tdcs<'a, P> {
         Self(Pages::new(Pages::listed(list, 0), list))
     }
 
+    /// Number of bits of a GPA, the SHARED bit being the highest.
+    #[inline]
+    pub fn gpa_width(&self) -> u32 {
+        if self.get(fields::GPAW) != 0 {
+            52
+        } else {
+            48
+        }
+    }
+
+    /// Whether a GPA is a private one: below the SHARED bit.
+    #[inline]
+    pub fn is_private(&self, gpa: u64) -> bool {
+        gpa.wrapping_shr(self.gpa_width() - 1) == 0
+    }
+
     /// The lock of OP_STATE.
     #[inline]
     pub fn op_state_lock(&self) -> Lock<Mem<'a, P>, { fields::OP_STATE_LOCK.shift() }, true> {

@@ -22,7 +22,8 @@ use crate::abi::{
 
 macro_rules! fields {
     ($(
-        $name:ident = $id:literal, $elements:literal, $offset:literal, $host:expr, $debug:expr;
+        $name:ident = $id:literal, $elements:literal, $offset:literal, $host:expr, $debug:expr
+        $(, $guest:expr)?;
     )*) => {
         /// Fields of the TDVPS; offset 0x1000·n is in page n.
         #[allow(missing_docs)]
@@ -37,7 +38,7 @@ macro_rules! fields {
 
         /// What the host may do with each field; in the order of class and field code.
         pub const TABLE: &[Row<Field>] = &[
-            $(Row::new($id, $elements, fields::$name, $host, $debug),)*
+            $(Row::new($id, $elements, fields::$name, $host, $debug)$(.for_guest($guest))?,)*
         ];
     };
 }
@@ -55,7 +56,7 @@ const fn read_and(write: u64) -> Access {
 }
 
 // Field = identifier, elements, offset, access of the host to a TD, access of the host to a debug
-// TD.
+// TD, access of the TD itself if it has any.
 //
 // TDX ABI: "TD VCPU State Structure (TDVPS)". Where the ABI gives no offset, the place is the
 // simulator's choice.
@@ -120,12 +121,12 @@ fields! {
     IA32_KERNEL_GS_BASE = 0x1320_0003_0000_2102, 1, 0xBC8, NONE, READ;
     IA32_TSC_AUX = 0x1320_0003_0000_2103, 1, 0xBD0, NONE, WRITE;
     VCPU_STATE = 0xA020_0000_0000_0000, 1, 0x100, NONE, READ;
-    VCPU_INDEX = 0xA020_0002_0000_0002, 1, 0x102, READ, READ;
+    VCPU_INDEX = 0xA020_0002_0000_0002, 1, 0x102, READ, READ, READ;
     NUM_TDVPS_PAGES = 0xA020_0000_0000_0003, 1, 0x107, READ, READ;
     ASSOC_LPID = 0xA020_0002_0000_0004, 1, 0x1C8, READ, READ;
     VCPU_EPOCH = 0xA020_0003_0000_0006, 1, 0x1D0, READ, READ;
-    CPUID_SUPERVISOR_VE = 0xA020_0000_0000_0007, 1, 0x1D8, READ, READ;
-    CPUID_USER_VE = 0xA020_0000_0000_0008, 1, 0x1D9, READ, READ;
+    CPUID_SUPERVISOR_VE = 0xA020_0000_0000_0007, 1, 0x1D8, READ, READ, WRITE;
+    CPUID_USER_VE = 0xA020_0000_0000_0008, 1, 0x1D9, READ, READ, WRITE;
     LAST_EXIT_TSC = 0xA020_0003_0000_000A, 1, 0x1E0, NONE, READ;
     PEND_NMI = 0x2020_0000_0000_000B, 1, 0x1E8, WRITE, WRITE;
     XFAM = 0x2020_0003_0000_000C, 1, 0x1F0, READ, WRITE;
@@ -142,9 +143,9 @@ fields! {
     VM_LAUNCHED = 0xA020_0000_0000_0044, 4, 0x210, NONE, READ;
     LP_DEPENDENT_HPA_UPDATED = 0xA020_0000_0000_0048, 4, 0x214, NONE, READ;
     MODULE_DEPENDENT_FIELDS_UPDATED = 0xA020_0000_0000_004C, 4, 0x218, NONE, READ;
-    L2_CTLS = 0xA020_0003_0000_0050, 4, 0x228, NONE, read_and(0x7);
+    L2_CTLS = 0xA020_0003_0000_0050, 4, 0x228, NONE, read_and(0x7), read_and(0x7);
     L2_DEBUG_CTLS = 0xA020_0003_0000_0054, 4, 0x248, NONE, read_and(0x7);
-    TSC_DEADLINE = 0xA020_0003_0000_0058, 4, 0x268, NONE, READ;
+    TSC_DEADLINE = 0xA020_0003_0000_0058, 4, 0x268, NONE, READ, WRITE;
     SHADOW_TSC_DEADLINE = 0xA020_0003_0000_005C, 4, 0x288, NONE, READ;
     BASE_L2_CR0_GUEST_HOST_MASK = 0xA020_0003_0000_0080, 1, 0x2A8,
         NONE, read_and(0xFFFF_FFFF_9FFF_FFDF);
@@ -172,21 +173,24 @@ fields! {
     VE_INFO_HPA = 0xA020_0003_0000_010C, 4, 0x440, NONE, READ;
     L2_VAPIC_GPA = 0xA020_0003_0000_0110, 4, 0x460, NONE, READ;
     L2_VAPIC_HPA = 0xA020_0003_0000_0114, 4, 0x480, NONE, READ;
-    CPUID_CONTROL = 0xA120_0000_0000_0000, 128, 0x900, NONE, READ;
+    CPUID_CONTROL = 0xA120_0000_0000_0000, 128, 0x900, NONE, READ, read_and(0x3);
     LAST_EPF_GPA_LIST = 0xA220_0003_0000_0200, 32, 0x4A0, NONE, READ;
     L2_VMCS_1 = 0x2420_0000_0000_0000, 4096, 0x6000, NONE, NONE;
-    L2_MSR_BITMAPS_1 = 0x2520_0003_0000_0000, 512, 0x7000, NONE, WRITE;
+    L2_MSR_BITMAPS_1 = 0x2520_0003_0000_0000, 512, 0x7000, NONE, WRITE, WRITE;
     L2_SHADOW_MSR_BITMAPS_1 = 0xA620_0003_0000_0000, 512, 0x8000, NONE, READ;
     L2_VMCS_2 = 0x2C20_0000_0000_0000, 4096, 0x9000, NONE, NONE;
-    L2_MSR_BITMAPS_2 = 0x2D20_0003_0000_0000, 512, 0xA000, NONE, WRITE;
+    L2_MSR_BITMAPS_2 = 0x2D20_0003_0000_0000, 512, 0xA000, NONE, WRITE, WRITE;
     L2_SHADOW_MSR_BITMAPS_2 = 0xAE20_0003_0000_0000, 512, 0xB000, NONE, READ;
     L2_VMCS_3 = 0x3420_0000_0000_0000, 4096, 0xC000, NONE, NONE;
-    L2_MSR_BITMAPS_3 = 0x3520_0003_0000_0000, 512, 0xD000, NONE, WRITE;
+    L2_MSR_BITMAPS_3 = 0x3520_0003_0000_0000, 512, 0xD000, NONE, WRITE, WRITE;
     L2_SHADOW_MSR_BITMAPS_3 = 0xB620_0003_0000_0000, 512, 0xE000, NONE, READ;
 }
 
 /// Where the model keeps the x2APIC ID that TDH.VP.INIT was given; no field of the ABI lies there.
 pub const X2APIC_ID: Field = Field::new(0xC00, 32);
+
+/// Where the model keeps the RIP of the last EPT violation of a private address.
+pub const LAST_EPF_RIP: Field = Field::new(0xC08, 64);
 
 /// TDVPS pages that every vCPU has, the TDVPR among them.
 pub const BASE_PAGES: u64 = 6;

@@ -5,6 +5,7 @@
 mod damage;
 mod dispatch;
 mod fields;
+pub(super) mod guest;
 mod keys;
 mod mng;
 mod shape;
@@ -108,6 +109,7 @@ impl Sim {
                 r9: input(3),
                 ..Args::default()
             },
+            ..Regs::default()
         };
         // The processors take turns with the packages.
         let cpu = self.machine.cpu(lp, lp % self.machine.config.nr_packages);

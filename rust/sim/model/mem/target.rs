@@ -98,12 +98,7 @@ pub fn check_gpa<P: Platform>(
 
 /// The check that an address is a private one: below the SHARED bit.
 pub fn check_private<P: Platform>(td: &Td<'_, P>, gpa: u64) -> Completion {
-    let shared_bit = if td.tdcs.get(fields::GPAW) != 0 {
-        51
-    } else {
-        47
-    };
-    if gpa >> shared_bit == 0 {
+    if td.tdcs.is_private(gpa) {
         Ok(())
     } else {
         Err(Status::OPERAND_INVALID.with(Operand::RCX))

@@ -10,6 +10,7 @@ use super::{
         CONFIGS, //
     },
     element,
+    Who,
     NULL_ID, //
 };
 use crate::{
@@ -103,13 +104,15 @@ fn of_shape(module: &Shape) -> [(FieldId, u64); 15] {
     ]
 }
 
-/// The fields that the module has.
+/// The fields that the module has and shows to `who`.
 pub fn fields<'a, P: Platform>(
     cx: &'a Ctx<'_, P>,
+    who: Who,
 ) -> impl Iterator<Item = &'static GlobalField> + 'a {
     let has_max_vcpus = cx.p.config().module.max_vcpus_per_td().is_some();
     let is_known = move |field: &&GlobalField| {
-        has_max_vcpus || field.id.into_raw() != global::MAX_VCPUS_PER_TD.into_raw()
+        (has_max_vcpus || field.id.into_raw() != global::MAX_VCPUS_PER_TD.into_raw())
+            && (who != Who::Guest || field.guest)
     };
     global::ALL.iter().filter(is_known)
 }
@@ -124,26 +127,26 @@ pub fn find<P: Platform>(
     cx: &Ctx<'_, P>,
     id: FieldId,
 ) -> Result<(&'static GlobalField, u32), Status> {
-    fields(cx)
+    fields(cx, Who::Host)
         .filter(|_| super::is_single(id))
         .find_map(|field| Some((field, element(field.id, elements(field), id)?)))
         .ok_or(Status::METADATA_FIELD_ID_INCORRECT)
 }
 
-/// The identifier of the first field.
-pub fn first_id<P: Platform>(cx: &Ctx<'_, P>) -> u64 {
-    fields(cx)
+/// The identifier of the first field for `who`.
+pub fn first_id<P: Platform>(cx: &Ctx<'_, P>, who: Who) -> u64 {
+    fields(cx, who)
         .next()
         .map_or(NULL_ID, |field| field.id.into_raw())
 }
 
-/// The identifier of the element after element `index` of `field`, or [`NULL_ID`].
-pub fn next_id<P: Platform>(cx: &Ctx<'_, P>, field: &GlobalField, index: u32) -> u64 {
+/// The identifier of the element after element `index` of `field` for `who`, or [`NULL_ID`].
+pub fn next_id<P: Platform>(cx: &Ctx<'_, P>, who: Who, field: &GlobalField, index: u32) -> u64 {
     let next = index.wrapping_add(1);
     if next < elements(field) {
         return field.id.element(next).into_raw();
     }
-    fields(cx)
+    fields(cx, who)
         .skip_while(|other| other.id.into_raw() != field.id.into_raw())
         .nth(1)
         .map_or(NULL_ID, |next| next.id.into_raw())

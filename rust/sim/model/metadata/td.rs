@@ -8,7 +8,8 @@ use super::{
     cpuid,
     find,
     Access,
-    Row, //
+    Row,
+    Who, //
 };
 use crate::{
     abi::{
@@ -56,6 +57,8 @@ const READ: Access = Access::READ;
 const READ_WRITE: Access = Access::READ_WRITE;
 /// Only bit 0 can be written.
 const BIT0: Access = Access::read_and(1);
+/// Only bit 0 can be read and written.
+const GUEST_BIT0: Access = Access { read: 1, write: 1 };
 
 /// Field codes that CPUID_VALUES takes up: everything up to leaf bit 31.
 const CPUID_CODES: u32 = 1 << 17;
@@ -71,41 +74,41 @@ pub static TABLE: &[Row<Place>] = &[
     Row::new(0x8010_0003_0000_0004, 1, tdr(tdr_fields::CHLDCNT), READ, READ),
     Row::new(0x8010_0002_0000_0005, 1, tdr(tdr_fields::LIFECYCLE_STATE), READ, READ),
     Row::new(0x8010_0003_0000_0010, 9, tdr(tdr_fields::TDCX_PA), READ, READ),
-    Row::new(0x8010_0003_0000_0020, 4, tdr(tdr_fields::TD_UUID), READ, READ),
+    Row::new(0x8010_0003_0000_0020, 4, tdr(tdr_fields::TD_UUID), READ, READ).for_guest(READ),
     Row::new(0x8110_0001_0000_0001, 1, tdr(tdr_fields::HKID), READ, READ),
     Row::new(0x8110_0003_0000_0002, 1, tdr(tdr_fields::PKG_CONFIG_BITMAP), READ, READ),
     Row::new(0x8210_0001_0000_0000, 1, tdr(tdr_fields::HANDOFF_VERSION), READ, READ),
     Row::new(0x8210_0003_0000_0001, 1, tdr(tdr_fields::SEAMDB_INDEX), READ, READ),
     Row::new(0x8210_0003_0000_0002, 4, tdr(tdr_fields::SEAMDB_NONCE), NONE, NONE),
-    Row::new(0x9010_0002_0000_0001, 1, tdcs(tdcs_fields::NUM_VCPUS), READ, READ),
+    Row::new(0x9010_0002_0000_0001, 1, tdcs(tdcs_fields::NUM_VCPUS), READ, READ).for_guest(READ),
     Row::new(0x9010_0002_0000_0002, 1, tdcs(tdcs_fields::NUM_ASSOC_VCPUS), READ, READ),
     Row::new(0x9010_0002_0000_0004, 1, tdcs(tdcs_fields::OP_STATE), READ, READ),
-    Row::new(0x9010_0001_0000_0005, 1, tdcs(tdcs_fields::NUM_L2_VMS), READ, READ),
-    Row::new(0x1110_0003_0000_0000, 1, tdcs(tdcs_fields::ATTRIBUTES), READ, READ),
-    Row::new(0x1110_0003_0000_0001, 1, tdcs(tdcs_fields::XFAM), READ, READ),
-    Row::new(0x1110_0002_0000_0002, 1, tdcs(tdcs_fields::MAX_VCPUS), READ, READ),
-    Row::new(0x1110_0000_0000_0003, 1, tdcs(tdcs_fields::GPAW), READ, READ),
+    Row::new(0x9010_0001_0000_0005, 1, tdcs(tdcs_fields::NUM_L2_VMS), READ, READ).for_guest(READ),
+    Row::new(0x1110_0003_0000_0000, 1, tdcs(tdcs_fields::ATTRIBUTES), READ, READ).for_guest(READ),
+    Row::new(0x1110_0003_0000_0001, 1, tdcs(tdcs_fields::XFAM), READ, READ).for_guest(READ),
+    Row::new(0x1110_0002_0000_0002, 1, tdcs(tdcs_fields::MAX_VCPUS), READ, READ).for_guest(READ),
+    Row::new(0x1110_0000_0000_0003, 1, tdcs(tdcs_fields::GPAW), READ, READ).for_guest(READ),
     Row::new(0x1110_0003_0000_0004, 1, tdcs(tdcs_fields::EPTP), READ, READ),
     Row::new(0x1110_0003_0000_000A, 1, tdcs(tdcs_fields::TSC_OFFSET), READ, READ),
     Row::new(0x1110_0003_0000_000B, 1, tdcs(tdcs_fields::TSC_MULTIPLIER), READ, READ),
-    Row::new(0x1110_0001_0000_000C, 1, tdcs(tdcs_fields::TSC_FREQUENCY), READ, READ),
+    Row::new(0x1110_0001_0000_000C, 1, tdcs(tdcs_fields::TSC_FREQUENCY), READ, READ).for_guest(READ),
     Row::new(0x1110_0003_0000_000D, 1, Place::None, NONE, NONE),
     Row::new(0x9110_0001_0000_000E, 1, tdcs(tdcs_fields::NUM_CPUID_VALUES), READ, READ),
     Row::new(0x9110_0002_0000_000F, 1, tdcs(tdcs_fields::XBUFF_SIZE), READ, READ),
-    Row::new(0x9110_0003_0000_0010, 1, tdcs(tdcs_fields::NOTIFY_ENABLES), NONE, BIT0),
+    Row::new(0x9110_0003_0000_0010, 1, tdcs(tdcs_fields::NOTIFY_ENABLES), NONE, BIT0).for_guest(GUEST_BIT0),
     Row::new(0x9110_0003_0000_0011, 1, tdcs(tdcs_fields::HP_LOCK_TIMEOUT), READ_WRITE, READ_WRITE),
     Row::new(0x9110_0003_0000_0012, 4, tdcs(tdcs_fields::VM_CTLS), BIT0, BIT0),
-    Row::new(0x1110_0003_0000_0016, 1, tdcs(tdcs_fields::CONFIG_FLAGS), READ, READ),
-    Row::new(0x1110_0003_0000_0017, 1, tdcs(tdcs_fields::TD_CTLS), NONE, READ),
+    Row::new(0x1110_0003_0000_0016, 1, tdcs(tdcs_fields::CONFIG_FLAGS), READ, READ).for_guest(READ),
+    Row::new(0x1110_0003_0000_0017, 1, tdcs(tdcs_fields::TD_CTLS), NONE, READ).for_guest(BIT0),
     Row::new(0x9110_0000_0000_0080, 80, tdcs(tdcs_fields::CPUID_VALID), NONE, READ),
     Row::new(0x9110_0002_0000_0800, 19, tdcs(tdcs_fields::XBUFF_OFFSETS), READ, READ),
     Row::new(0x9210_0003_0000_0000, 1, tdcs(tdcs_fields::TD_EPOCH), READ, READ),
     Row::new(0x9210_0001_0000_0001, 2, tdcs(tdcs_fields::REFCOUNT), READ, READ),
-    Row::new(0x1310_0003_0000_0000, 6, tdcs(tdcs_fields::MRTD), READ, READ),
-    Row::new(0x1310_0003_0000_0010, 6, tdcs(tdcs_fields::MRCONFIGID), READ, READ),
-    Row::new(0x1310_0003_0000_0018, 6, tdcs(tdcs_fields::MROWNER), READ, READ),
-    Row::new(0x1310_0003_0000_0020, 6, tdcs(tdcs_fields::MROWNERCONFIG), READ, READ),
-    Row::new(0x1310_0003_0000_0040, 24, tdcs(tdcs_fields::RTMR), NONE, READ),
+    Row::new(0x1310_0003_0000_0000, 6, tdcs(tdcs_fields::MRTD), READ, READ).for_guest(READ),
+    Row::new(0x1310_0003_0000_0010, 6, tdcs(tdcs_fields::MRCONFIGID), READ, READ).for_guest(READ),
+    Row::new(0x1310_0003_0000_0018, 6, tdcs(tdcs_fields::MROWNER), READ, READ).for_guest(READ),
+    Row::new(0x1310_0003_0000_0020, 6, tdcs(tdcs_fields::MROWNERCONFIG), READ, READ).for_guest(READ),
+    Row::new(0x1310_0003_0000_0040, 24, tdcs(tdcs_fields::RTMR), NONE, READ).for_guest(READ),
     Row::new(0x9410_0003_0000_0000, CPUID_CODES, Place::Cpuid, READ, READ),
     Row::new(0x9610_0003_0000_010A, 1, tdcs(tdcs_fields::VIRTUAL_MSRS.element(15)), NONE, READ),
     Row::new(0x9610_0003_0000_0480, 1, tdcs(tdcs_fields::VIRTUAL_MSRS.element(0)), NONE, READ),
@@ -139,10 +142,10 @@ pub static TABLE: &[Row<Place>] = &[
     Row::new(0x9810_0003_0000_0031, 1, tdcs(tdcs_fields::MIG_COUNT), READ, READ),
     Row::new(0x9810_0001_0000_0032, 1, tdcs(tdcs_fields::NUM_MIGS), READ, READ),
     Row::new(0x9810_0002_0000_0034, 1, tdcs(tdcs_fields::NUM_MIGRATED_VCPUS), READ, READ),
-    Row::new(0x9810_0003_0000_0040, 4, tdcs(tdcs_fields::PRE_IMPORT_UUID), READ, READ),
-    Row::new(0x9910_0003_0000_0000, 6, tdcs(tdcs_fields::SERVTD_HASH), READ, READ),
-    Row::new(0x9910_0001_0000_0006, 1, tdcs(tdcs_fields::SERVTD_NUM), READ, READ),
-    Row::new(0x9910_0003_0000_0080, 16, tdcs(tdcs_fields::SERVTD_BINDINGS_TABLE), READ, READ),
+    Row::new(0x9810_0003_0000_0040, 4, tdcs(tdcs_fields::PRE_IMPORT_UUID), READ, READ).for_guest(READ),
+    Row::new(0x9910_0003_0000_0000, 6, tdcs(tdcs_fields::SERVTD_HASH), READ, READ).for_guest(READ),
+    Row::new(0x9910_0001_0000_0006, 1, tdcs(tdcs_fields::SERVTD_NUM), READ, READ).for_guest(READ),
+    Row::new(0x9910_0003_0000_0080, 16, tdcs(tdcs_fields::SERVTD_BINDINGS_TABLE), READ, READ).for_guest(READ),
     Row::new(0x9A10_0003_0000_0000, 512, tdcs(tdcs_fields::MIGSC_LINKS), READ, READ),
     Row::new(0x2010_0003_0000_0000, 512, tdcs(tdcs_fields::MSR_BITMAPS), NONE, READ),
     Row::new(0x2110_0003_0000_0000, 512, tdcs(tdcs_fields::SEPT_ROOT), NONE, READ),
@@ -157,14 +160,14 @@ pub struct Element {
     pub row: usize,
     /// Number of the element in the row.
     pub index: u32,
-    /// What the host may do with it.
+    /// What may be done with it.
     pub access: Access,
     place: Place,
 }
 
 impl Element {
     /// The element that `id` names.
-    pub fn find<P: Platform>(td: &Td<'_, P>, id: u64, debug: bool) -> Result<Self, Status> {
+    pub fn find<P: Platform>(td: &Td<'_, P>, id: u64, who: Who) -> Result<Self, Status> {
         let (row, entry, index) = find(TABLE, FieldId::from_raw(id))?;
         let unknown = Status::METADATA_FIELD_ID_INCORRECT;
         let place = match entry.place {
@@ -186,7 +189,7 @@ impl Element {
         Ok(Self {
             row,
             index,
-            access: entry.access(debug),
+            access: entry.access(who),
             place,
         })
     }

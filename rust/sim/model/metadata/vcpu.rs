@@ -8,7 +8,7 @@ use super::{
     vmcs,
     written,
     Access,
-    Row, //
+    Who, //
 };
 use crate::{
     abi::{
@@ -47,6 +47,7 @@ pub struct VcpuField {
     place: Field,
     host: Access,
     debug: Access,
+    guest: Access,
 }
 
 /// Class code of the VMCS fields.
@@ -69,9 +70,10 @@ pub fn find(id: FieldId, l2_vms: u64) -> Result<VcpuField, Status> {
             row,
             index,
             id: found.id,
-            place: vmcs_place(row, found),
+            place: vmcs::place(row, found.id.into_raw()),
             host: found.host,
             debug: found.debug,
+            guest: found.guest,
         })
     } else {
         let (row, found, index) = super::find(tdvps::TABLE, id)?;
@@ -83,46 +85,34 @@ pub fn find(id: FieldId, l2_vms: u64) -> Result<VcpuField, Status> {
             place: found.place.element(index),
             host: found.host,
             debug: found.debug,
+            guest: found.guest,
         })
     }
 }
 
-/// Where the VMCS field of row `row` is kept.
-fn vmcs_place(row: usize, field: &Row<()>) -> Field {
-    Field {
-        bits: tdvps::bits(field.id.into_raw()),
-        ..Field::new(tdvps::VMCS, 64).element(row as u32)
+/// The identifier of the first field that `who` can read.
+pub fn first_id(who: Who) -> u64 {
+    match super::first_id(vmcs::TABLE, who) {
+        super::NULL_ID => super::first_id(tdvps::TABLE, who),
+        id => id,
     }
-}
-
-/// Where a VMCS field is kept; `None` if the model does not have it.
-pub fn vmcs_field(id: FieldId) -> Option<Field> {
-    let row = vmcs::TABLE
-        .iter()
-        .position(|row| row.id.into_raw() == id.into_raw())?;
-    Some(vmcs_place(row, vmcs::TABLE.get(row)?))
-}
-
-/// The identifier of the first field that the host can read.
-pub fn first_id(debug: bool) -> u64 {
-    super::first_id(vmcs::TABLE, debug)
 }
 
 impl VcpuField {
-    fn access(&self, debug: bool) -> Access {
-        if debug {
-            self.debug
-        } else {
-            self.host
+    fn access(&self, who: Who) -> Access {
+        match who {
+            Who::Host => self.host,
+            Who::Debugger => self.debug,
+            Who::Guest => self.guest,
         }
     }
 
-    /// The identifier of the next field that the host can read.
-    pub fn next_id(&self, debug: bool) -> u64 {
+    /// The identifier of the next field that `who` can read.
+    pub fn next_id(&self, who: Who) -> u64 {
         match self.table {
-            Table::Tdvps => super::next_id(tdvps::TABLE, self.row, self.index, debug),
-            Table::Vmcs => match super::next_id(vmcs::TABLE, self.row, self.index, debug) {
-                super::NULL_ID => super::first_id(tdvps::TABLE, debug),
+            Table::Tdvps => super::next_id(tdvps::TABLE, self.row, self.index, who),
+            Table::Vmcs => match super::next_id(vmcs::TABLE, self.row, self.index, who) {
+                super::NULL_ID => super::first_id(tdvps::TABLE, who),
                 id => id,
             },
         }
@@ -136,24 +126,24 @@ impl VcpuField {
         }
     }
 
-    /// Reads the bits that the host may read.
-    pub fn read<P: Platform>(&self, tdvps: &Tdvps<'_, P>, debug: bool) -> Result<u64, Status> {
-        match self.access(debug).read {
+    /// Reads the bits that `who` may read.
+    pub fn read<P: Platform>(&self, tdvps: &Tdvps<'_, P>, who: Who) -> Result<u64, Status> {
+        match self.access(who).read {
             0 => Err(Status::METADATA_FIELD_NOT_READABLE),
             mask => Ok(self.value(tdvps) & mask),
         }
     }
 
-    /// Writes the bits of `mask`; returns what the host could read before.
+    /// Writes the bits of `mask`; returns what `who` could read before.
     pub fn write<P: Platform>(
         &self,
         cx: &Ctx<'_, P>,
         tdvps: &Tdvps<'_, P>,
-        debug: bool,
+        who: Who,
         value: u64,
         mask: u64,
     ) -> Result<u64, Status> {
-        let access = self.access(debug);
+        let access = self.access(who);
         if access.read == 0 {
             return Err(Status::METADATA_FIELD_NOT_READABLE);
         }
@@ -211,10 +201,21 @@ pub const NO_DESCRIPTOR: u64 = !0x3F;
 
 /// Posted interrupts can be processed once the host said how.
 fn check_posted_interrupts<P: Platform>(tdvps: &Tdvps<'_, P>) -> Result<(), Status> {
-    for (id, unset) in [(VECTOR, NO_VECTOR), (DESCRIPTOR, NO_DESCRIPTOR)] {
-        let id = FieldId::from_raw(id);
-        if vmcs_field(id).is_some_and(|field| tdvps.get(field) == unset) {
-            let encoding = super::code(id);
+    use vmcs::fields::{
+        POSTED_INTERRUPT_DESCRIPTOR_ADDRESS,
+        POSTED_INTERRUPT_NOTIFICATION_VECTOR, //
+    };
+
+    for (id, field, unset) in [
+        (VECTOR, POSTED_INTERRUPT_NOTIFICATION_VECTOR, NO_VECTOR),
+        (
+            DESCRIPTOR,
+            POSTED_INTERRUPT_DESCRIPTOR_ADDRESS,
+            NO_DESCRIPTOR,
+        ),
+    ] {
+        if tdvps.get(field) == unset {
+            let encoding = super::code(FieldId::from_raw(id));
             return Err(Status::TD_VMCS_FIELD_NOT_INITIALIZED.with_detail(encoding));
         }
     }
@@ -225,7 +226,7 @@ fn check_posted_interrupts<P: Platform>(tdvps: &Tdvps<'_, P>) -> Result<(), Stat
 fn state_details<P: Platform>(tdvps: &Tdvps<'_, P>) -> u64 {
     /// Offset of the processor priority in the virtual APIC page.
     const PPR: u32 = 0xA0;
-    let requested = vmcs_field(vmcs::id::GUEST_INTERRUPT_STATUS).map_or(0, |f| tdvps.get(f)) & 0xFF;
+    let requested = tdvps.get(vmcs::fields::GUEST_INTERRUPT_STATUS) & 0xFF;
     let priority = tdvps.get(Field::new(fields::VAPIC.offset + PPR, 8));
     u64::from(requested >> 4 > priority >> 4)
 }

@@ -10,6 +10,10 @@ use super::{
     Access,
     Row, //
 };
+use crate::sim::model::{
+    field::Field,
+    tdvps, //
+};
 
 macro_rules! fields {
     ($($name:ident = $id:literal, $host:expr, $debug:expr;)*) => {
@@ -21,11 +25,40 @@ macro_rules! fields {
             $(pub const $name: FieldId = FieldId::from_raw($id);)*
         }
 
+        /// Where the fields are in the TDVPS.
+        #[allow(missing_docs)]
+        pub mod fields {
+            use super::{
+                place,
+                row_of,
+                Field, //
+            };
+
+            $(pub const $name: Field = place(row_of($id), $id);)*
+        }
+
         /// What the host may do with each field; in the order of field codes.
         pub const TABLE: &[Row<()>] = &[
             $(Row::new($id, 1, (), $host, $debug),)*
         ];
     };
+}
+
+/// The row of the field `id`, which is in the table.
+const fn row_of(id: u64) -> usize {
+    let mut row = 0;
+    while TABLE[row].id.into_raw() != id {
+        row += 1;
+    }
+    row
+}
+
+/// Where the field `id` of row `row` is kept.
+pub const fn place(row: usize, id: u64) -> Field {
+    Field {
+        bits: tdvps::bits(id),
+        ..Field::new(tdvps::VMCS, 64).element(row as u32)
+    }
 }
 
 const NONE: Access = Access::NONE;

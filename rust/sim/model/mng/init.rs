@@ -18,6 +18,7 @@ use crate::{
         lock::Mode,
         mrtd,
         platform::Platform,
+        run::msr,
         td::Td,
         tdcs::fields,
         Completion,
@@ -46,6 +47,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     tdcs.set(fields::HP_LOCK_TIMEOUT, HP_LOCK_TIMEOUT);
     let ve_disable = tdcs.get(fields::ATTRIBUTES) & Attributes::SEPT_VE_DISABLE_MASK != 0;
     tdcs.set(fields::TD_CTLS, u64::from(ve_disable));
+    msr::init_bitmaps(cx.p, tdcs);
     mrtd::begin(tdcs);
     tdcs.set(fields::OP_STATE, OpState::Initialized.raw());
     Ok(())

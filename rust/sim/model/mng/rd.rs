@@ -37,15 +37,15 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         args.rdx = NULL_ID;
     }
     let td = Td::open(cx, Leaf::MngRd, Operand::RCX, args.rcx, Mode::Shared)?;
-    let debug = td.is_debug();
+    let host = td.host();
     if lists && id == NULL_ID {
-        args.rdx = metadata::first_id(TABLE, debug);
+        args.rdx = metadata::first_id(TABLE, host);
         return Err(Status::METADATA_FIRST_FIELD_ID_IN_CONTEXT);
     }
-    let element = Element::find(&td, id, debug)?;
+    let element = Element::find(&td, id, host)?;
     args.r8 = element.read(cx, &td)?;
     if lists {
-        args.rdx = metadata::next_id(TABLE, element.row, element.index, debug);
+        args.rdx = metadata::next_id(TABLE, element.row, element.index, host);
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     args.r8 = 0;
 
     let td = Td::open(cx, Leaf::MngWr, Operand::RCX, args.rcx, Mode::Shared)?;
-    let element = Element::find(&td, id, td.is_debug())?;
+    let element = Element::find(&td, id, td.host())?;
     let old = element.read(cx, &td)?;
     let new = metadata::written(element.access, old, value, mask)?;
     if element.is_hp_lock_timeout() {

@@ -12,6 +12,8 @@ use crate::{
         kot::MAX_KEYIDS,
         lock::Mode,
         platform::Platform,
+        sha384,
+        vmx::TSC_ADJUST,
         Completion,
         Ctx,
         SysState, //
@@ -36,8 +38,11 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     if usize::from(cx.p.config().private_keyids().end) > MAX_KEYIDS {
         return Err(Status::NUM_ACTIVATED_HKIDS_NOT_SUPPORTED.with_detail(MAX_KEYIDS as u32));
     }
-    // The real module seeds its stack protector with it.
-    cx.p.random().ok_or(Status::RND_NO_ENTROPY)?;
+    let seed = cx.p.random().ok_or(Status::RND_NO_ENTROPY)?;
+    // A CPU with SEAM has a key of its own for TDREPORTs.
+    let key = sha384::digest(cx.p, sha384::bytes([seed]));
+    cx.module.set_report_key(key);
+    cx.module.set_tsc_adjust(cx.p.msr(TSC_ADJUST));
     cx.module.set_state(SysState::InitDone);
     Ok(())
 }

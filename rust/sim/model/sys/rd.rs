@@ -11,6 +11,7 @@ use crate::{
     sim::model::{
         metadata::{
             global,
+            Who,
             NULL_ID, //
         },
         platform::Platform,
@@ -28,11 +29,11 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
         return Err(Status::SYS_LP_INIT_NOT_DONE);
     }
     if id == NULL_ID {
-        args.rdx = global::first_id(cx);
+        args.rdx = global::first_id(cx, Who::Host);
         return Err(Status::METADATA_FIRST_FIELD_ID_IN_CONTEXT);
     }
     let (field, index) = global::find(cx, FieldId::from_raw(id))?;
-    args.rdx = global::next_id(cx, field, index);
+    args.rdx = global::next_id(cx, Who::Host, field, index);
     args.r8 = global::value(cx, field, index);
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::{
     sim::model::{
         metadata::{
             global,
+            Who,
             NULL_ID, //
         },
         platform::Platform,
@@ -30,7 +31,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let size = Level::K4.size();
     let buffer = cx.check_shared_hpa(Operand::RDX, args.rdx, size)?;
     let first = if args.r8 == NULL_ID {
-        global::first_id(cx)
+        global::first_id(cx, Who::Host)
     } else {
         let (field, _) = global::find(cx, FieldId::from_raw(args.r8))?;
         field.id.into_raw()
@@ -40,7 +41,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     let mut used = 8u64;
     let mut sequences = 0u64;
     args.r8 = NULL_ID;
-    for field in global::fields(cx).skip_while(|field| field.id.into_raw() != first) {
+    for field in global::fields(cx, Who::Host).skip_while(|field| field.id.into_raw() != first) {
         let elements = global::elements(field);
         let length = u64::from(elements).wrapping_add(1).wrapping_mul(8);
         if length > size.saturating_sub(used) {

@@ -39,16 +39,16 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     vcpu.map(cx)?;
     vcpu.check_state(&[VcpuState::Ready, VcpuState::Disabled])?;
     vcpu.associate(cx)?;
-    let debug = vcpu.td.is_debug();
+    let host = vcpu.td.host();
     if cx.version > 0 && id == NULL_ID {
-        args.rdx = vcpu::first_id(debug);
+        args.rdx = vcpu::first_id(host);
         return Err(Status::METADATA_FIRST_FIELD_ID_IN_CONTEXT);
     }
     let l2_vms = vcpu.td.tdcs.get(NUM_L2_VMS);
     let field = vcpu::find(FieldId::from_raw(id), l2_vms)?;
-    args.r8 = field.read(&vcpu.tdvps, debug)?;
+    args.r8 = field.read(&vcpu.tdvps, host)?;
     if cx.version > 0 {
-        args.rdx = field.next_id(debug);
+        args.rdx = field.next_id(host);
     }
     Ok(())
 }

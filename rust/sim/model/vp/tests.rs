@@ -3,7 +3,10 @@
 //! The checks of the TDH.VP leaves in their order, and what the leaves do.
 
 use super::super::{
-    platform::Profile,
+    platform::{
+        Profile,
+        Unable, //
+    },
     tdcs::{
         fields as tdcs_fields,
         Tdcs, //
@@ -251,5 +254,5 @@ fn vp_enter_checks_and_then_says_that_it_cannot() {
         Status::PAGE_METADATA_INCORRECT.with(Operand::RCX)
     );
     assert_eq!(enter(1, vcpu), Status::VCPU_ASSOCIATED);
-    assert_eq!(enter(0, vcpu), invalid(Operand::RAX));
+    assert_eq!(enter(0, vcpu), Unable::Vmx.status());
 }

@@ -34,6 +34,6 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
     vcpu.associate(cx)?;
     let l2_vms = vcpu.td.tdcs.get(NUM_L2_VMS);
     let field = vcpu::find(FieldId::from_raw(args.rdx), l2_vms)?;
-    args.r8 = field.write(cx, &vcpu.tdvps, vcpu.td.is_debug(), value, args.r9)?;
+    args.r8 = field.write(cx, &vcpu.tdvps, vcpu.td.host(), value, args.r9)?;
     Ok(())
 }
