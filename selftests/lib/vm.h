@@ -95,16 +95,22 @@ static __maybe_unused struct td_slot *vm_add_slot(struct __test_metadata *_metad
 	return slot;
 }
 
-static __maybe_unused int vm_add_vcpu(struct __test_metadata *_metadata, struct test_vm *vm)
+/* A vCPU whose first instruction finds @rcx in that register. */
+static __maybe_unused int vm_add_vcpu_with(struct __test_metadata *_metadata, struct test_vm *vm, __u64 rcx)
 {
 	int vcpu;
 
 	ASSERT_LT(vm->nr_vcpus, MAX_VCPUS);
 	vcpu = td_create_vcpu(vm->vm, vm->nr_vcpus);
 	ASSERT_LE(0, vcpu) TH_LOG("KVM_CREATE_VCPU: %s", strerror(errno));
-	ASSERT_EQ(0, td_init_vcpu(vcpu, vm->supported_cpuid, 0)) TH_LOG("KVM_TDX_INIT_VCPU: %s", strerror(errno));
+	ASSERT_EQ(0, td_init_vcpu(vcpu, vm->supported_cpuid, rcx)) TH_LOG("KVM_TDX_INIT_VCPU: %s", strerror(errno));
 	vm->vcpu[vm->nr_vcpus++] = vcpu;
 	return vcpu;
+}
+
+static __maybe_unused int vm_add_vcpu(struct __test_metadata *_metadata, struct test_vm *vm)
+{
+	return vm_add_vcpu_with(_metadata, vm, 0);
 }
 
 /* Initial memory: pages filled with bytes that tell them apart. */

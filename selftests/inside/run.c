@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+/* In the TD of run.c. */
+#include "inside.h"
+#include "mailbox.h"
+#include "run.h"
+
+/* What the vCPU began with. */
+static void tell_start(struct mailbox *mailbox)
+{
+	struct tdcall info = { .rax = TDG_VP_INFO };
+
+	mailbox->value[START_RCX] = inside_started[0].rcx;
+	mailbox->value[START_R8] = inside_started[0].r8;
+	mailbox->value[START_RBX] = inside_started[0].rbx;
+	mailbox->value[START_CR0] = inside_started[0].cr0;
+	mailbox->value[START_CR4] = inside_started[0].cr4;
+	tdcall(&info);
+	mailbox->value[START_GPAW] = info.rcx;
+	mailbox->value[START_VCPUS] = info.r8;
+	mailbox->value[START_INDEX] = info.r9;
+}
+
+/* A stack that nothing is mapped at, and no way to tell. */
+static void triple_fault(void)
+{
+	struct {
+		u16 limit;
+		u64 base;
+	} __attribute__((packed)) none = { };
+
+	asm volatile("lidt %0\n\tud2" : : "m" (none));
+}
+
+void inside_main(u32 vcpu, u64 argument)
+{
+	switch ((u32)argument) {
+	case RUN_HELLO:
+		say("hello from inside\n");
+		break;
+	case RUN_START:
+		tell_start(inside_shared(INSIDE_MAILBOX));
+		break;
+	case RUN_FATAL:
+		fatal(0x1234);
+	case RUN_TRIPLE_FAULT:
+		triple_fault();
+		break;
+	case RUN_SPIN:
+		for (;;)
+			asm volatile("pause");
+	}
+	(void)vcpu;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the TD of run.c is to do, and where in the mailbox it tells of it. */
+enum {
+	RUN_HELLO,
+	RUN_START,
+	RUN_FATAL,
+	RUN_TRIPLE_FAULT,
+	RUN_SPIN,
+};
+
+enum {
+	START_RCX,
+	START_R8,
+	START_RBX,
+	START_CR0,
+	START_CR4,
+	START_GPAW,
+	START_VCPUS,
+	START_INDEX,
+};

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A TD runs: how it begins, and how it ends. */
+#include <signal.h>
+
+#include "fixture.h"
+#include "inside.h"
+#include "inside/run.h"
+
+TEST_F(tdx, hello)
+{
+	struct inside td;
+
+	inside_start(_metadata, &td, "run", 1, RUN_HELLO);
+	inside_finish(_metadata, &td, 0);
+	EXPECT_STREQ("hello from inside\n", td.vcpu[0].console);
+	inside_close(_metadata, &td);
+}
+
+/* The state in which the TDX module starts a vCPU. */
+TEST_F(tdx, initial_state)
+{
+	/* The program does not care for the upper bits. */
+	const __u64 rcx = 0x8765432100000000 | RUN_START;
+	volatile __u64 *value;
+	struct inside td;
+
+	inside_start(_metadata, &td, "run", 1, rcx);
+	inside_finish(_metadata, &td, 0);
+	value = td.mailbox->value;
+	EXPECT_EQ((__u32)rcx, (__u32)value[START_RCX]);
+	EXPECT_EQ(rcx, value[START_R8]);
+	EXPECT_EQ(48, value[START_RBX]) TH_LOG("width of guest physical addresses");
+	EXPECT_EQ(0x80000021, value[START_CR0] & ~0x10) TH_LOG("PG, NE, PE; ET is as the CPU has it");
+	EXPECT_EQ(0x60, value[START_CR4]) TH_LOG("MCE, and PAE, which the program has set; VMXE is not to be seen");
+	EXPECT_EQ(48, value[START_GPAW]);
+	EXPECT_EQ(1, (__u32)value[START_VCPUS]);
+	EXPECT_EQ(0, value[START_INDEX]);
+	inside_close(_metadata, &td);
+}
+
+TEST_F(tdx, fatal_error)
+{
+	struct inside td;
+	struct kvm_run *run;
+
+	inside_start(_metadata, &td, "run", 1, RUN_FATAL);
+	run = inside_run(_metadata, &td, 0, KVM_EXIT_SYSTEM_EVENT);
+	EXPECT_EQ(KVM_SYSTEM_EVENT_TDX_FATAL, run->system_event.type);
+	EXPECT_EQ(0x1234, run->system_event.data[12]);
+	inside_close(_metadata, &td);
+}
+
+/* The vCPU is of no use any more, and the TD can be taken down all the same. */
+TEST_F(tdx, triple_fault)
+{
+	struct inside td;
+
+	inside_start(_metadata, &td, "run", 1, RUN_TRIPLE_FAULT);
+	inside_run(_metadata, &td, 0, KVM_EXIT_SHUTDOWN);
+	inside_close(_metadata, &td);
+}
+
+static void nothing(int signal)
+{
+}
+
+/* A guest that asks for nothing leaves when somebody wants its CPU. */
+TEST_F(tdx, signal)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	struct inside td;
+
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	inside_start(_metadata, &td, "run", 1, RUN_SPIN);
+	ualarm(20000, 0);
+	EXPECT_EQ(-1, run_vcpu(&td.vcpu[0].run));
+	EXPECT_EQ(EINTR, errno);
+	inside_close(_metadata, &td);
+}
+
+TEST_HARNESS_MAIN
