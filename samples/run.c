@@ -78,7 +78,8 @@ static bool convert(struct run *run)
 
 	if (r->hypercall.nr != KVM_HC_MAP_GPA_RANGE)
 		return false;
-	r->hypercall.ret = td_set_private(run->vm, gpa, size, private) ? errno : 0;
+	/* What the TD learns of a failure is that the operands are wrong. */
+	r->hypercall.ret = td_set_private(run->vm, gpa, size, private) ? EINVAL : 0;
 	return true;
 }
 

@@ -1,31 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * td_vmm - a virtual machine monitor that makes one TD, moves memory in and out of it, and takes it down again.
+ * td_vmm - a virtual machine monitor that makes one TD, runs a program in it, and takes it down again.
  *
- * It goes through every step that a VMM takes for a TD short of running it, and says after each how it went.
- * The steps are the rows of the table @phases below; the ioctls are in td.c.
+ * It goes through every step that a VMM takes for a TD, and says after each how it went. The steps are the rows of the table
+ * @phases below; the ioctls are in td.c, the run loop is in run.c, and inside/hello.c is the program that it runs by default.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "image.h"
+#include "run.h"
 #include "td.h"
 
 #define KIB	1024ULL
 #define MIB	(1024 * KIB)
 
-/* Private memory that no image fills comes from here on, on the next 2 MiB boundary: KVM maps it when it is first touched. */
+/* Private memory that no image fills comes from here on, on the next 2 MiB boundary: first what this program moves, then what the TD may take. */
 #define DYNAMIC_ALIGN	(2 * MIB)
 #define DYNAMIC_SIZE	(2 * MIB)
+
+/* The program that the TD runs, beside this one. */
+#define DEFAULT_IMAGE	"hello.td"
 
 struct vmm {
 	/* What the user asked for. */
@@ -34,9 +38,7 @@ struct vmm {
 	const char *stop_after;
 	const char *hook_phase, *hook_command;
 
-	/* The image, padded with zeros to whole pages. */
-	void *image;
-	__u64 image_pages;
+	struct image image;
 	__u64 dynamic;		/* GPA of the memory that is added after FINALIZE */
 
 	/* The TD. */
@@ -44,7 +46,11 @@ struct vmm {
 	struct kvm_cpuid2 *supported_cpuid;
 	struct kvm_cpuid2 *td_cpuid;
 	struct kvm_tdx_capabilities *caps;
-	struct td_slot slot;
+	struct td_slot slot;		/* the TD's memory */
+	struct td_slot high[IMAGE_PARTS];	/* parts of the image that are beyond it */
+	int nr_high;
+	struct run run;
+	bool line_begins;		/* of the TD's console */
 
 	char result[128];	/* what a phase has to say when it succeeded */
 	char hint[256];		/* what to do about its failure */
@@ -82,38 +88,25 @@ static __u64 round_up(__u64 value, __u64 to)
 
 static int load_image(struct vmm *vmm)
 {
-	struct stat st;
-	ssize_t got;
-	size_t have = 0;
-	int fd;
+	__u64 pages = 0, end = 0;
+	const char *error;
 
-	fd = open(vmm->image_path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		return hint(vmm, "cannot read the image '%s'", vmm->image_path);
-	if (!st.st_size) {
-		errno = EINVAL;
-		return hint(vmm, "the image '%s' is empty", vmm->image_path);
+	if (image_load(vmm->image_path, &vmm->image, &error))
+		return hint(vmm, "the image '%s': %s", vmm->image_path, error);
+	for (int i = 0; i < vmm->image.nr; i++) {
+		struct image_part *part = &vmm->image.part[i];
+		__u64 part_end = part->gpa + part->pages * TD_PAGE_SIZE;
+
+		pages += part->pages;
+		if (part->gpa < vmm->memory && part_end > end)
+			end = part_end;
 	}
-
-	vmm->image_pages = round_up(st.st_size, TD_PAGE_SIZE) / TD_PAGE_SIZE;
-	vmm->dynamic = round_up(vmm->image_pages * TD_PAGE_SIZE, DYNAMIC_ALIGN);
-	if (vmm->dynamic + DYNAMIC_SIZE > vmm->memory) {
+	vmm->dynamic = round_up(end, DYNAMIC_ALIGN);
+	if (vmm->dynamic + 2 * DYNAMIC_SIZE > vmm->memory) {
 		errno = EFBIG;
-		return hint(vmm, "the image needs --memory %llu or more", (vmm->dynamic + DYNAMIC_SIZE) / MIB);
+		return hint(vmm, "the image needs --memory %llu or more", (vmm->dynamic + 2 * DYNAMIC_SIZE) / MIB);
 	}
-
-	vmm->image = mmap(NULL, vmm->image_pages * TD_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (vmm->image == MAP_FAILED)
-		return hint(vmm, "no memory for the image");
-
-	while (have < (size_t)st.st_size) {
-		got = read(fd, (char *)vmm->image + have, st.st_size - have);
-		if (got <= 0)
-			return hint(vmm, "cannot read the image '%s'", vmm->image_path);
-		have += got;
-	}
-	close(fd);
-	return say(vmm, "%s: %llu pages", vmm->image_path, vmm->image_pages);
+	return say(vmm, "%s: %llu pages", vmm->image_path, pages);
 }
 
 static int check_kvm(struct vmm *vmm)
@@ -162,6 +155,8 @@ static int init_vm(struct vmm *vmm)
 
 	if (td_split_irqchip(vmm->vm))
 		return hint(vmm, "KVM_CAP_SPLIT_IRQCHIP was refused");
+	if (run_enable_conversions(vmm->vm))
+		return hint(vmm, "KVM_CAP_EXIT_HYPERCALL was refused");
 
 	if (td_init_vm(vmm->vm, &params, vmm->td_cpuid, &hw_error)) {
 		if (hw_error)
@@ -175,24 +170,41 @@ static int init_vm(struct vmm *vmm)
 	return say(vmm, "XFAM %#llx, CPUID leaves %u", params.xfam, vmm->td_cpuid->nent);
 }
 
-static int set_memory(struct vmm *vmm)
+static int add_slot(struct vmm *vmm, struct td_slot *slot)
 {
-	struct td_slot *slot = &vmm->slot;
-
-	slot->size = vmm->memory;
 	slot->gmem = td_create_gmem(vmm->vm, slot->size, 0);
 	if (slot->gmem < 0)
 		return hint(vmm, "KVM_CREATE_GUEST_MEMFD failed");
 
 	slot->shared = mmap(NULL, slot->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slot->shared == MAP_FAILED)
-		return hint(vmm, "no address space for %llu MiB of shared memory", vmm->memory / MIB);
+		return hint(vmm, "no address space for %llu KiB of shared memory", slot->size / KIB);
 
 	if (td_set_slot(vmm->vm, slot))
 		return hint(vmm, "KVM_SET_USER_MEMORY_REGION2 failed");
 	if (td_set_private(vmm->vm, slot->gpa, slot->size, true))
 		return hint(vmm, "KVM_SET_MEMORY_ATTRIBUTES failed");
-	return say(vmm, "%llu MiB at GPA %#llx, private", slot->size / MIB, slot->gpa);
+	return 0;
+}
+
+static int set_memory(struct vmm *vmm)
+{
+	vmm->slot.size = vmm->memory;
+	if (add_slot(vmm, &vmm->slot))
+		return -1;
+	for (int i = 0; i < vmm->image.nr; i++) {
+		struct image_part *part = &vmm->image.part[i];
+		struct td_slot *slot = &vmm->high[vmm->nr_high];
+
+		if (part->gpa < vmm->memory)
+			continue;
+		slot->id = ++vmm->nr_high;
+		slot->gpa = part->gpa;
+		slot->size = part->pages * TD_PAGE_SIZE;
+		if (add_slot(vmm, slot))
+			return -1;
+	}
+	return say(vmm, "%llu MiB at GPA %#llx, private", vmm->slot.size / MIB, vmm->slot.gpa);
 }
 
 static int create_vcpu(struct vmm *vmm)
@@ -200,16 +212,24 @@ static int create_vcpu(struct vmm *vmm)
 	vmm->vcpu = td_create_vcpu(vmm->vm, 0);
 	if (vmm->vcpu < 0)
 		return hint(vmm, "KVM_CREATE_VCPU failed");
-	if (td_init_vcpu(vmm->vcpu, vmm->supported_cpuid, 0))
+	/* The program gets to know where it finds memory. */
+	if (td_init_vcpu(vmm->vcpu, vmm->supported_cpuid, vmm->dynamic + DYNAMIC_SIZE))
 		return hint(vmm, "KVM_TDX_INIT_VCPU failed");
 	return say(vmm, "vCPU 0");
 }
 
 static int add_image(struct vmm *vmm)
 {
-	if (td_add_memory(vmm->vcpu, vmm->image, vmm->slot.gpa, vmm->image_pages, true))
-		return hint(vmm, "KVM_TDX_INIT_MEM_REGION failed");
-	return say(vmm, "%llu pages copied, encrypted and measured", vmm->image_pages);
+	__u64 pages = 0;
+
+	for (int i = 0; i < vmm->image.nr; i++) {
+		struct image_part *part = &vmm->image.part[i];
+
+		if (td_add_memory(vmm->vcpu, part->data, part->gpa, part->pages, true))
+			return hint(vmm, "KVM_TDX_INIT_MEM_REGION failed at GPA %#llx", part->gpa);
+		pages += part->pages;
+	}
+	return say(vmm, "%llu pages copied, encrypted and measured", pages);
 }
 
 static int finalize_vm(struct vmm *vmm)
@@ -262,12 +282,74 @@ static int to_private(struct vmm *vmm)
 	return say(vmm, "%llu pages at GPA %#llx", size / TD_PAGE_SIZE, gpa);
 }
 
-/* KVM takes the TD down when the last descriptor of it is closed: the VM's, the vCPU's or the guest_memfd's. */
+/* What the TD says is indented below this program's own words. */
+static void print_console(void *arg, char c)
+{
+	struct vmm *vmm = arg;
+
+	if (vmm->line_begins)
+		fputs("    | ", stdout);
+	putchar(c);
+	vmm->line_begins = c == '\n';
+}
+
+/* How often KVM_RUN came back, and what for. */
+static int say_exits(struct vmm *vmm)
+{
+	size_t length = 0;
+
+	for (__u32 i = 0; i < RUN_EXITS; i++)
+		if (vmm->run.exits[i] && length < sizeof(vmm->result))
+			length += snprintf(vmm->result + length, sizeof(vmm->result) - length, "%s%s %llu", length ? ", " : "exits: ",
+					   run_exit_name(i), vmm->run.exits[i]);
+	return 0;
+}
+
+/* Runs the program until it asks the VMM to end the TD, which is how a TD ends that has nothing more to do. */
+static int run_program(struct vmm *vmm)
+{
+	const struct kvm_run *run;
+	int ret;
+
+	if (run_open(&vmm->run, vmm->kvm, vmm->vm, vmm->vcpu))
+		return hint(vmm, "no memory for struct kvm_run");
+	vmm->run.console = print_console;
+	vmm->run.arg = vmm;
+	vmm->line_begins = true;
+	ret = run_vcpu(&vmm->run);
+	if (!vmm->line_begins)
+		putchar('\n');
+	run = vmm->run.run;
+	if (ret)
+		return hint(vmm, "KVM_RUN failed: the kernel log may say why. A CPU without VMX, or with physical addresses of less than 48 "
+				 "bits, runs no TDs");
+	if (run->exit_reason != KVM_EXIT_SYSTEM_EVENT || run->system_event.type != KVM_SYSTEM_EVENT_TDX_FATAL) {
+		errno = EPROTO;
+		return hint(vmm, "KVM_RUN came back for '%s', exit reason %u", run_exit_name(run->exit_reason), run->exit_reason);
+	}
+	/* R12: what the program gives as the reason. */
+	if (run->system_event.data[12]) {
+		errno = EPROTO;
+		return hint(vmm, "the program ended with error %#llx", run->system_event.data[12]);
+	}
+	return say_exits(vmm);
+}
+
+static int close_slot(struct td_slot *slot)
+{
+	munmap(slot->shared, slot->size);
+	return close(slot->gmem);
+}
+
+/* KVM takes the TD down when the last descriptor of it is closed: the VM's, the vCPU's or a guest_memfd's. */
 static int tear_down(struct vmm *vmm)
 {
-	if (close(vmm->vcpu) || close(vmm->slot.gmem) || close(vmm->vm))
+	run_close(&vmm->run);
+	for (int i = 0; i < vmm->nr_high; i++)
+		if (close_slot(&vmm->high[i]))
+			return hint(vmm, "close() failed");
+	if (close(vmm->vcpu) || close_slot(&vmm->slot) || close(vmm->vm))
 		return hint(vmm, "close() failed");
-	munmap(vmm->slot.shared, vmm->slot.size);
 	return say(vmm, "all memory is the host's again");
 }
 
@@ -289,6 +371,7 @@ static const struct phase {
 	{ "punch",	  "punch a hole",			punch_hole },
 	{ "shared",	  "convert to shared",			to_shared },
 	{ "private",	  "convert back to private",		to_private },
+	{ "run",	  "KVM_RUN",				run_program },
 	{ "teardown",	  "close the TD",			tear_down },
 };
 
@@ -306,8 +389,9 @@ static void usage(FILE *out)
 {
 	fprintf(out,
 		"usage: td_vmm [options]\n"
-		"Makes a TD, moves memory in and out of it and takes it down, saying how each phase went.\n\n"
-		"  -i, --image FILE         measured initial memory of the TD (default: this program)\n"
+		"Makes a TD, moves memory in and out of it, runs a program in it and takes it down, saying how each phase went.\n\n"
+		"  -i, --image FILE         measured program that the TD runs: an ELF file, loaded at its physical addresses,\n"
+		"                           or any other, which ends at 4 GiB (default: " DEFAULT_IMAGE " beside this program)\n"
 		"  -m, --memory MIB         memory of the TD (default: 64)\n"
 		"  -s, --stop-after PHASE   end after PHASE; the TD goes with the process\n"
 		"  -r, --run PHASE=COMMAND  run a shell command after PHASE, while the TD is as that left it\n"
@@ -404,9 +488,22 @@ static void run_phase(struct vmm *vmm, const struct phase *phase)
 	fflush(stdout);
 }
 
+/* The default image, where this program is. */
+static const char *default_image(void)
+{
+	static char self[4096], path[8192];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (length < 0)
+		return DEFAULT_IMAGE;
+	self[length] = '\0';
+	snprintf(path, sizeof(path), "%s/" DEFAULT_IMAGE, dirname(self));
+	return path;
+}
+
 int main(int argc, char **argv)
 {
-	struct vmm vmm = { .image_path = "/proc/self/exe", .memory = 64 * MIB };
+	struct vmm vmm = { .image_path = default_image(), .memory = 64 * MIB };
 
 	parse_options(&vmm, argc, argv);
 

@@ -69,9 +69,9 @@ void msr_write(u32 msr, u64 value)
 
 void halt(void)
 {
-	/* R12: interrupts are not blocked. STI takes effect behind the next instruction. */
-	asm volatile("sti");
+	/* R12: an interrupt is to end it, although the TD does not take it yet. */
 	tdvmcall4(TDVMCALL_HLT, 0, 0, 0, 0);
+	asm volatile("sti\n\tnop\n\tcli");
 }
 
 u64 map_gpa(u64 gpa, u64 size)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ghci.h"
 #include "layout.h"
 
 typedef uint8_t u8;
@@ -78,28 +79,6 @@ static inline u64 accept(u64 gpa, u32 level)
 	return tdg(TDG_MEM_PAGE_ACCEPT, gpa | level, 0, 0);
 }
 
-/* Sub-functions of TDG.VP.VMCALL: those of instructions have the numbers of VMX exits. */
-enum tdvmcall {
-	TDVMCALL_CPUID		= 10,
-	TDVMCALL_HLT		= 12,
-	TDVMCALL_IO		= 30,
-	TDVMCALL_RDMSR		= 31,
-	TDVMCALL_WRMSR		= 32,
-	TDVMCALL_MMIO		= 48,
-	TDVMCALL_INFO		= 0x10000,
-	TDVMCALL_MAP_GPA	= 0x10001,
-	TDVMCALL_GET_QUOTE	= 0x10002,
-	TDVMCALL_FATAL_ERROR	= 0x10003,
-	TDVMCALL_NOTIFY		= 0x10004,
-};
-
-/* Answers of the host. */
-#define TDVMCALL_SUCCESS		0
-#define TDVMCALL_RETRY			1
-#define TDVMCALL_INVALID_OPERAND	0x8000000000000000
-#define TDVMCALL_ALIGN_ERROR		0x8000000000000002
-#define TDVMCALL_UNSUPPORTED		0x8000000000000003
-
 /* Asks the host: R12 to R15 as operands and results, R11 as one more result; returns R10. */
 u64 tdvmcall(enum tdvmcall function, struct tdcall *regs);
 u64 tdvmcall4(enum tdvmcall function, u64 r12, u64 r13, u64 r14, u64 r15);
@@ -108,7 +87,7 @@ u32 port_in(u16 port, u32 size);
 void port_out(u16 port, u32 size, u32 value);
 u64 msr_read(u32 msr);
 void msr_write(u32 msr, u64 value);
-/* Waits for an interrupt. */
+/* Interrupts are off: waits until there is one, takes it, and turns them off again. */
 void halt(void);
 /* Converts a range; @gpa has the SHARED bit for shared memory. */
 u64 map_gpa(u64 gpa, u64 size);

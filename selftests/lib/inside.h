@@ -15,6 +15,7 @@
 
 #include "../inside/mailbox.h"
 #include "image.h"
+#include "mrtd.h"
 #include "run.h"
 #include "vm.h"
 
@@ -32,6 +33,7 @@ struct inside {
 	struct test_vm vm;
 	struct mailbox *mailbox;
 	struct inside_vcpu vcpu[MAX_VCPUS];
+	struct mrtd mrtd;		/* of the program */
 };
 
 static __maybe_unused void inside_console(void *arg, char c)
@@ -74,6 +76,7 @@ static __maybe_unused void inside_start(struct __test_metadata *_metadata, struc
 	td->mailbox = slot->shared + INSIDE_MAILBOX;
 	for (int i = 0; i < vcpus; i++)
 		vm_add_vcpu_with(_metadata, &td->vm, argument);
+	mrtd_begin(&td->mrtd);
 	for (int i = 0; i < image.nr; i++) {
 		struct image_part *part = &image.part[i];
 
@@ -81,6 +84,8 @@ static __maybe_unused void inside_start(struct __test_metadata *_metadata, struc
 			vm_add_slot(_metadata, &td->vm, part->gpa, part->pages * PAGE_SIZE);
 		ASSERT_EQ(0, td_add_memory(td->vm.vcpu[0], part->data, part->gpa, part->pages, true))
 			TH_LOG("KVM_TDX_INIT_MEM_REGION at %#llx: %s", part->gpa, strerror(errno));
+		for (__u64 page = 0; page < part->pages; page++)
+			mrtd_add_page(&td->mrtd, part->gpa + page * PAGE_SIZE, (char *)part->data + page * PAGE_SIZE, true);
 	}
 	image_free(&image);
 	vm_finalize(_metadata, &td->vm);

@@ -189,7 +189,7 @@ fields! {
 /// Where the model keeps the x2APIC ID that TDH.VP.INIT was given; no field of the ABI lies there.
 pub const X2APIC_ID: Field = Field::new(0xC00, 32);
 
-/// Where the model keeps the RIP of the last EPT violation of a private address.
+/// Where the model keeps the RIP of the last VM exit.
 pub const LAST_EPF_RIP: Field = Field::new(0xC08, 64);
 
 /// TDVPS pages that every vCPU has, the TDVPR among them.

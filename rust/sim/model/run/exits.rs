@@ -67,6 +67,7 @@ const TDCALL: [u8; 4] = [0x66, 0x0F, 0x01, 0xCC];
 /// Decides what the VM exit means that the TD VMCS tells of.
 pub fn handle<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) -> Next {
     let tdvps = &vcpu.tdvps;
+    zero_step::look(tdvps);
     let full = tdvps.get(vmcs::EXIT_REASON);
     let basic = full as u16;
     if full & ENTRY_FAILURE != 0 {

@@ -544,6 +544,26 @@ fn a_host_that_steps_has_to_map() {
 }
 
 #[test]
+fn a_loop_is_no_stepping() {
+    let played = Played::new();
+    for page in 0..20 {
+        // The guest has been elsewhere, and is back at the same instruction for another page.
+        played
+            .then(|tdvps| {
+                exit(tdvps, reason::CPUID);
+                tdvps.set(fields::RAX, 0);
+                tdvps.set(vmcs::GUEST_RIP, 0x1234);
+            })
+            .then(move |tdvps| {
+                touches(FREE + page * 4096, 0x182)(tdvps);
+                tdvps.set(vmcs::GUEST_RIP, MAPPED);
+            });
+        assert_eq!(played.enter().args.r8, FREE + page * 4096);
+    }
+    assert_eq!(played.get(fields::LAST_EPF_GPA_LIST_IDX), 0);
+}
+
+#[test]
 fn a_guest_may_be_told_of_stepping() {
     let played = Played::new();
     played.td.ok(8, &[0, 0x9110_0003_0000_0010, 1, 1]);

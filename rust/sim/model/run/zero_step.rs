@@ -41,14 +41,18 @@ const HARMLESS: u64 = 6;
 /// Addresses that are kept.
 const LIST: u32 = 32;
 
-/// Counts an EPT violation of a private address, and notes the address once there are too many at one
-/// instruction.
-pub fn count<P: Platform>(tdvps: &Tdvps<'_, P>, gpa: u64) {
+/// Looks at a VM exit, whatever it is for: a guest that is at another instruction has got on.
+pub fn look<P: Platform>(tdvps: &Tdvps<'_, P>) {
     let rip = tdvps.get(vmcs::GUEST_RIP);
     if tdvps.get(LAST_EPF_RIP) != rip {
         tdvps.set(LAST_EPF_RIP, rip);
         reset(tdvps);
     }
+}
+
+/// Counts an EPT violation of a private address, and notes the address once there are too many at one
+/// instruction.
+pub fn count<P: Platform>(tdvps: &Tdvps<'_, P>, gpa: u64) {
     let faults = tdvps.get(fields::POSSIBLY_EPF_STEPPING);
     if faults < HARMLESS {
         tdvps.set(fields::POSSIBLY_EPF_STEPPING, faults.wrapping_add(1));
@@ -63,7 +67,6 @@ pub fn count<P: Platform>(tdvps: &Tdvps<'_, P>, gpa: u64) {
     }
 }
 
-/// The guest has got on.
 fn reset<P: Platform>(tdvps: &Tdvps<'_, P>) {
     tdvps.set(fields::POSSIBLY_EPF_STEPPING, 0);
     tdvps.set(fields::LAST_EPF_GPA_LIST_IDX, 0);

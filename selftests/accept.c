@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory that a TD takes while it runs: private memory that it accepts, and memory that it shares. */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "fixture.h"
+#include "inside.h"
+#include "inside/accept.h"
+
+/* Each page is added by KVM's fault handler, for the TD wants to accept it. */
+TEST_F(tdx, accept)
+{
+	struct sim_pages pages;
+	struct inside td;
+
+	inside_start(_metadata, &td, "accept", 1, ACCEPT_PAGES);
+	inside_finish(_metadata, &td, 0);
+	pages = pages_of(_metadata, INSIDE_FREE, ACCEPT_NR * PAGE_SIZE);
+	EXPECT_EQ(ACCEPT_NR, pages.mapped);
+	EXPECT_EQ(0, pages.pending);
+	inside_close(_metadata, &td);
+}
+
+/* As accept, but the TD touches the pages first: it gets a #VE for each that KVM has added. */
+TEST_F(tdx, lazy_accept)
+{
+	struct inside td;
+
+	inside_start(_metadata, &td, "accept", 1, ACCEPT_LAZY);
+	inside_finish(_metadata, &td, 0);
+	EXPECT_EQ(ACCEPT_NR, td.mailbox->value[VES]);
+	EXPECT_EQ(ACCEPT_NR, pages_of(_metadata, INSIDE_FREE, ACCEPT_NR * PAGE_SIZE).mapped);
+	inside_close(_metadata, &td);
+}
+
+/* KVM maps small pages, and the TD is told so. */
+TEST_F(tdx, large_accept_of_small_pages)
+{
+	struct inside td;
+
+	inside_start(_metadata, &td, "accept", 1, ACCEPT_LARGE);
+	inside_finish(_metadata, &td, 0);
+	EXPECT_EQ(0, td.mailbox->value[TOOK_2M]);
+	EXPECT_EQ(SZ_2M / PAGE_SIZE, td.mailbox->value[TOOK_4K]);
+	inside_close(_metadata, &td);
+}
+
+TEST_F(tdx, race)
+{
+	struct inside td;
+
+	inside_start(_metadata, &td, "accept", 2, ACCEPT_RACE);
+	inside_run_thread(_metadata, &td, 0);
+	inside_run_thread(_metadata, &td, 1);
+	inside_join(_metadata, &td, 0);
+	inside_join(_metadata, &td, 1);
+	EXPECT_EQ(ACCEPT_NR, pages_of(_metadata, INSIDE_FREE, ACCEPT_NR * PAGE_SIZE).mapped);
+	inside_close(_metadata, &td);
+}
+
+TEST_F(tdx, shared_memory)
+{
+	struct inside td;
+	char *shared;
+
+	inside_start(_metadata, &td, "accept", 1, SHARE);
+	inside_run(_metadata, &td, 0, KVM_EXIT_IO);
+	for (__u32 i = 0; i < sizeof(td.mailbox->bytes); i++) {
+		ASSERT_EQ((__u8)(i * 7), td.mailbox->bytes[i]) TH_LOG("byte %u", i);
+	}
+	/* The same address of private memory is another page. */
+	shared = td.vm.slot[0].shared;
+	EXPECT_EQ(0, *(__u64 *)(shared + td.mailbox->value[0]));
+	*(__u64 *)(shared + td.mailbox->value[0]) = 1;
+	for (__u32 i = 0; i < sizeof(td.mailbox->bytes); i++)
+		td.mailbox->bytes[i] = i * 13;
+	inside_finish(_metadata, &td, 0);
+	inside_close(_metadata, &td);
+}
+
+/* A VMM that is killed while its TD takes memory leaves nothing behind: the fixture looks. */
+TEST_F(tdx, kill)
+{
+	int status;
+	pid_t vmm;
+
+	for (int i = 0; i < 3; i++) {
+		vmm = fork();
+		ASSERT_LE(0, vmm);
+		if (!vmm) {
+			struct inside td;
+
+			inside_start(_metadata, &td, "accept", 1, ACCEPT_FOR_EVER);
+			run_vcpu(&td.vcpu[0].run);
+			_exit(1);
+		}
+		usleep(50000 + i * 17000);
+		ASSERT_EQ(0, kill(vmm, SIGKILL));
+		ASSERT_EQ(vmm, waitpid(vmm, &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status)) TH_LOG("it came to an end by itself");
+	}
+}
+
+TEST_HARNESS_MAIN

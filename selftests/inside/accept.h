@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the TD of accept.c is to do, and what it says in the mailbox of it. */
+enum {
+	ACCEPT_PAGES,
+	ACCEPT_LAZY,
+	ACCEPT_LARGE,
+	ACCEPT_RACE,
+	ACCEPT_TOUCH,
+	ACCEPT_FOR_EVER,
+	SHARE,
+};
+
+/* ACCEPT_LARGE: how many pages of each size it took. */
+enum {
+	TOOK_2M,
+	TOOK_4K,
+	/* ACCEPT_LAZY: the #VEs that it was. */
+	VES,
+	/* SHARE: the test has written. */
+	WRITTEN,
+};
+
+/* Pages of ACCEPT_PAGES, ACCEPT_LAZY and ACCEPT_RACE, from INSIDE_FREE on. */
+#define ACCEPT_NR	64

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Checks of a program in a TD: one that fails is said on the console and ends the TD. */
+#ifndef INSIDE_CHECK_H
+#define INSIDE_CHECK_H
+
+#include "inside.h"
+
+static inline void check_eq(const char *what, u64 expected, u64 found)
+{
+	if (expected == found)
+		return;
+	say(what);
+	say(": expected ");
+	say_hex(expected);
+	say(", found ");
+	say_hex(found);
+	say("\n");
+	fatal(1);
+}
+
+#define CHECK_EQ(expected, found)	check_eq(#found, expected, found)
+#define CHECK(condition)		check_eq(#condition, true, !!(condition))
+
+/* Code of a completion status. */
+static inline u32 code(u64 status)
+{
+	return status >> 32;
+}
+
+/* Waits until the other vCPU has set @word to @value at least. */
+static inline void wait_for(volatile u64 *word, u64 value)
+{
+	while (*word < value)
+		asm volatile("pause");
+}
+
+#endif

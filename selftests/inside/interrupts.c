@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/* In the TD of interrupts.c: interrupts of other vCPUs, of a timer, and of the vCPU's own. */
+#include "check.h"
+#include "interrupts.h"
+#include "mailbox.h"
+
+#define VECTOR		0x40
+
+/* x2APIC registers. The CPU has EOI and the self IPI for the TD, the others are KVM's. */
+#define X2APIC_SPIV	0x80f
+#define X2APIC_ICR	0x830
+#define X2APIC_LVTT	0x832
+#define X2APIC_TMICT	0x838
+#define X2APIC_TDCR	0x83e
+#define X2APIC_SELF_IPI	0x83f
+
+static struct mailbox *const mailbox = (void *)(INSIDE_SHARED_BASE + INSIDE_MAILBOX);
+
+static volatile u64 came, waiting;
+
+bool inside_on_trap(struct trap *trap, const struct ve *ve)
+{
+	if (ve || trap->vector < 32)
+		return false;
+	CHECK_EQ(VECTOR, trap->vector);
+	came++;
+	return true;
+}
+
+static void enable_apic(void)
+{
+	msr_write(X2APIC_SPIV, 0x1ff);
+}
+
+/* Waits for the next interrupt, awake or asleep. */
+static void wait_for_interrupt(u64 nr, bool asleep)
+{
+	if (asleep) {
+		while (came < nr)
+			halt();
+		return;
+	}
+	asm volatile("sti");
+	wait_for(&came, nr);
+	asm volatile("cli");
+}
+
+static void ipi(u32 vcpu, bool asleep)
+{
+	const u64 to = 1;
+
+	enable_apic();
+	for (u64 i = 1; i <= INTERRUPTS_NR; i++) {
+		if (vcpu == to) {
+			waiting = i;
+			wait_for_interrupt(i, asleep);
+			continue;
+		}
+		wait_for(&waiting, i);
+		msr_write(X2APIC_ICR, to << 32 | VECTOR);
+		wait_for(&came, i);
+	}
+}
+
+static void timer(void)
+{
+	enable_apic();
+	/* One shot, by the undivided clock. */
+	msr_write(X2APIC_TDCR, 0xb);
+	msr_write(X2APIC_LVTT, VECTOR);
+	for (u64 i = 1; i <= INTERRUPTS_NR; i++) {
+		msr_write(X2APIC_TMICT, 100000);
+		wait_for_interrupt(i, i & 1);
+	}
+}
+
+/* Does not leave the TD. */
+static void self_ipi(void)
+{
+	enable_apic();
+	for (u64 i = 1; i <= INTERRUPTS_NR; i++) {
+		asm volatile("wrmsr" : : "c" (X2APIC_SELF_IPI), "a" (VECTOR), "d" (0));
+		CHECK_EQ(i - 1, came);
+		wait_for_interrupt(i, false);
+	}
+}
+
+void inside_main(u32 vcpu, u64 argument)
+{
+	switch (argument) {
+	case IPI:
+		ipi(vcpu, false);
+		break;
+	case IPI_TO_HALTED:
+		ipi(vcpu, true);
+		break;
+	case TIMER:
+		timer();
+		break;
+	case SELF_IPI:
+		self_ipi();
+		break;
+	}
+	mailbox->value[CAME] = came;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/* TDREPORT: what a TD can show of itself, against what went into it, worked out here. */
+#include <sha512.h>
+
+#include "fixture.h"
+#include "inside.h"
+#include "inside/report.h"
+
+/* TDREPORT_STRUCT: where the parts are. */
+enum {
+	TCB_HASH	= 32,
+	INFO_HASH	= 80,
+	DATA		= 128,
+	MAC		= 224,
+	TCB		= 256,
+	INFO		= 512,
+	XFAM		= 520,
+	MRTD		= 528,
+	RTMRS		= 720,
+	END		= 1024,
+};
+
+#define TCB_SIZE	239
+#define HASH_SIZE	SHA384_DIGEST_LENGTH
+
+static void to_hex(const __u8 *bytes, size_t size, char *hex)
+{
+	for (size_t i = 0; i < size; i++)
+		sprintf(hex + 2 * i, "%02x", bytes[i]);
+}
+
+static void expect_hash(struct __test_metadata *_metadata, const __u8 *bytes, size_t size, const __u8 *hash, const char *what)
+{
+	char expected[2 * HASH_SIZE + 1], found[2 * HASH_SIZE + 1];
+	__u8 digest[HASH_SIZE];
+	SHA384_CTX sha;
+
+	SHA384Init(&sha);
+	SHA384Update(&sha, bytes, size);
+	SHA384Final(digest, &sha);
+	to_hex(digest, HASH_SIZE, expected);
+	to_hex(hash, HASH_SIZE, found);
+	EXPECT_STREQ(expected, found) TH_LOG("%s", what);
+}
+
+/* A run-time measurement that was extended by the program: each time it is the hash of itself and of the bytes. */
+static void expected_rtmr(__u8 *before)
+{
+	__u8 message[2 * HASH_SIZE] = { };
+
+	for (int i = 0; i < EXTENDS; i++) {
+		SHA384_CTX sha;
+
+		memset(message + HASH_SIZE, EXTEND_BYTE + i, HASH_SIZE);
+		memcpy(before, message, sizeof(message));
+		SHA384Init(&sha);
+		SHA384Update(&sha, message, sizeof(message));
+		SHA384Final(message, &sha);
+	}
+}
+
+TEST_F(tdx, report)
+{
+	__u8 report[END], zero[HASH_SIZE] = { }, last[2 * HASH_SIZE];
+	char mrtd[97], found[97];
+	struct inside td;
+	__u64 xfam;
+
+	inside_start(_metadata, &td, "report", 1, 0);
+	inside_finish(_metadata, &td, 0);
+	ASSERT_EQ(1, td.mailbox->value[0]);
+	memcpy(report, (void *)td.mailbox->bytes, sizeof(report));
+
+	EXPECT_EQ(0x81, report[0]) TH_LOG("of a TD");
+	expect_hash(_metadata, report + TCB, TCB_SIZE, report + TCB_HASH, "hash of TEE_TCB_INFO");
+	expect_hash(_metadata, report + INFO, END - INFO, report + INFO_HASH, "hash of TDINFO");
+	for (int i = 0; i < 64; i++) {
+		ASSERT_EQ(REPORT_BYTE, report[DATA + i]);
+	}
+	EXPECT_NE(0, memcmp(report + MAC, zero, 32)) TH_LOG("there is a MAC");
+	memcpy(&xfam, report + XFAM, sizeof(xfam));
+	EXPECT_EQ(td.vm.caps->supported_xfam, xfam);
+
+	mrtd_end(&td.mrtd, mrtd);
+	to_hex(report + MRTD, HASH_SIZE, found);
+	EXPECT_STREQ(mrtd, found) TH_LOG("MRTD of the program and its page below 4G");
+	expected_rtmr(last);
+	expect_hash(_metadata, last, sizeof(last), report + RTMRS + EXTEND_RTMR * HASH_SIZE, "RTMR");
+	EXPECT_EQ(0, memcmp(report + RTMRS, zero, HASH_SIZE)) TH_LOG("RTMR0 was left alone");
+	inside_close(_metadata, &td);
+}
+
+/* The MAC is of this boot's key and of all that is before it. */
+TEST_F(tdx, mac)
+{
+	__u8 mac[2][32], data[2][END];
+	struct inside td;
+
+	for (int i = 0; i < 2; i++) {
+		inside_start(_metadata, &td, "report", 1, 0);
+		inside_finish(_metadata, &td, 0);
+		memcpy(data[i], (void *)td.mailbox->bytes, END);
+		memcpy(mac[i], data[i] + MAC, sizeof(mac[i]));
+		inside_close(_metadata, &td);
+	}
+	EXPECT_EQ(0, memcmp(data[0], data[1], MAC)) TH_LOG("the same program has the same report");
+	EXPECT_EQ(0, memcmp(mac[0], mac[1], sizeof(mac[0]))) TH_LOG("the key is made once for each boot");
+}
+
+TEST_HARNESS_MAIN
