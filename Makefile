@@ -2,7 +2,7 @@
 # The front door for people. The kernel's build uses Kbuild, not this file.
 
 # What may be given on the command line, for the tools
-export LINUX MACHINE BACKEND TESTS VARIANT TRACE FILES DEBIAN_MIRROR SEED ROUND CALLS
+export LINUX MACHINE BACKEND TESTS VARIANT TRACE FILES DEBIAN_MIRROR SEED ROUND ROUNDS CALLS
 # The shells of the tools count in a SECONDS of their own.
 export SOAK_SECONDS := $(SECONDS)
 

@@ -25,6 +25,7 @@ use kernel::{
 };
 
 mod backing;
+mod enter;
 mod hammer;
 
 /// Runs a scenario, and says what went wrong.
@@ -141,6 +142,11 @@ mod suite {
     #[test]
     fn all_cpus_at_once() -> Result {
         run(hammer::all_cpus_at_once)
+    }
+
+    #[test]
+    fn enter_leaves_the_host() -> Result {
+        run(enter::host_state)
     }
 
     #[test]

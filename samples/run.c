@@ -83,12 +83,18 @@ static bool convert(struct run *run)
 	return true;
 }
 
-/* The TD touches private memory that is shared, or the other way round: that is how some ask for a conversion. */
+/*
+ * The TD touches private memory that is shared, or the other way round: that is how some ask for a conversion. If it comes back with the same,
+ * there is no memory at all.
+ */
 static bool convert_touched(struct run *run)
 {
 	struct kvm_run *r = run->run;
 	bool private = r->memory_fault.flags & KVM_MEMORY_EXIT_FLAG_PRIVATE;
 
+	if (run->touched == r->memory_fault.gpa + 1)
+		return false;
+	run->touched = r->memory_fault.gpa + 1;
 	return !td_set_private(run->vm, r->memory_fault.gpa, r->memory_fault.size, private);
 }
 
@@ -120,6 +126,8 @@ int run_vcpu(struct run *run)
 		default:
 			answered = false;
 		}
+		if (reason != KVM_EXIT_MEMORY_FAULT)
+			run->touched = 0;
 	} while (answered);
 	return 0;
 }

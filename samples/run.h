@@ -21,6 +21,7 @@ struct run {
 	void *arg;
 
 	__u64 exits[RUN_EXITS];		/* KVM_RUN came back that often, by exit reason */
+	__u64 touched;			/* the last memory that was converted because the TD touched it, and one */
 };
 
 /* Lets conversions that a TD asks for come to the VMM; to be called before KVM_TDX_INIT_VM. */

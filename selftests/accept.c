@@ -78,6 +78,31 @@ TEST_F(tdx, shared_memory)
 	inside_close(_metadata, &td);
 }
 
+/* Without #VE for it, a TD that touches memory that it has not accepted is at its end. */
+TEST_F(tdx, touch_unaccepted)
+{
+	const __u64 sept_ve_disable = 1 << 28;
+	struct inside td;
+
+	inside_start_with(_metadata, &td, "accept", 1, ACCEPT_TOUCH, sept_ve_disable);
+	EXPECT_EQ(-1, run_vcpu(&td.vcpu[0].run));
+	EXPECT_EQ(EIO, errno);
+	inside_close(_metadata, &td);
+}
+
+/* What is no memory of the TD is nowhere for it: an address of the host's memory means nothing there. */
+TEST_F(tdx, outside)
+{
+	struct kvm_run *run;
+	struct inside td;
+
+	inside_start(_metadata, &td, "accept", 1, ACCEPT_OUTSIDE);
+	run = inside_run(_metadata, &td, 0, KVM_EXIT_MEMORY_FAULT);
+	EXPECT_EQ(OUTSIDE, run->memory_fault.gpa);
+	EXPECT_STREQ("", td.vcpu[0].console);
+	inside_close(_metadata, &td);
+}
+
 /* A VMM that is killed while its TD takes memory leaves nothing behind: the fixture looks. */
 TEST_F(tdx, kill)
 {

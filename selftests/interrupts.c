@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Interrupts of a TD: KVM posts them, for it cannot inject. */
+#include <sys/ioctl.h>
+
 #include "fixture.h"
 #include "inside.h"
 #include "inside/interrupts.h"
@@ -45,6 +47,21 @@ TEST_F(tdx, timer)
 TEST_F(tdx, self_ipi)
 {
 	run_one(_metadata, SELF_IPI);
+}
+
+/* KVM asks the TDX module to inject them. */
+TEST_F(tdx, nmi)
+{
+	struct inside td;
+
+	inside_start(_metadata, &td, "interrupts", 1, NMI);
+	for (int i = 0; i < INTERRUPTS_NR; i++) {
+		inside_run(_metadata, &td, 0, KVM_EXIT_IO);
+		ASSERT_EQ(0, ioctl(td.vm.vcpu[0], KVM_NMI)) TH_LOG("KVM_NMI: %s", strerror(errno));
+	}
+	inside_finish(_metadata, &td, 0);
+	EXPECT_EQ(INTERRUPTS_NR, td.mailbox->value[CAME]);
+	inside_close(_metadata, &td);
 }
 
 TEST_HARNESS_MAIN

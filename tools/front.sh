@@ -97,7 +97,7 @@ check_words()
 	rust|c) ;;
 	*) die "BACKEND=$BACKEND: it is rust or c" ;;
 	esac
-	for name in SOAK_SECONDS SEED ROUND CALLS; do
+	for name in SOAK_SECONDS SEED ROUND ROUNDS CALLS; do
 		case ${!name-} in
 		*[!0-9]*) die "${name#SOAK_}=${!name}: it is a number" ;;
 		esac

@@ -11,7 +11,7 @@ IN_LINUX=/linux			# the tree named by LINUX=
 IN_VECTORS=/vectors		# recorded TDX module answers, where they lie beside the checkout
 
 # Variables that people set and that go with a command wherever it runs.
-PASSED=(TERM CI MACHINE BACKEND TESTS VARIANT TRACE FILES SOAK_SECONDS SEED ROUND CALLS http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
+PASSED=(TERM CI MACHINE BACKEND TESTS VARIANT TRACE FILES SOAK_SECONDS SEED ROUND ROUNDS CALLS http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY)
 
 # passed NAME...: those of them that are set, as arguments of env, in ENV.
 passed()

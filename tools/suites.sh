@@ -172,11 +172,12 @@ leaks_suite()
 	count leaks tap "$BUILD/leaks/report"
 }
 
-# A host that reaches for a TD's memory is caught, and KVM is none: not as it makes TDs, converts and splits their memory, and takes them down.
+# A host that reaches for a TD's memory is caught, and KVM is none: not as it makes TDs, runs them, converts and splits their memory, and takes them
+# down.
 protect_suite()
 {
 	try_step "$MACHINE: TDs' memory kept from the host" protect boot protect --timeout $((600 * SLOW)) --trace --quiet --append "$PROTECT" \
-		test protect life_cycle memory conversion huge_pages
+		test protect life_cycle memory conversion huge_pages accept
 	show_traces protect
 	count protect tap "$BUILD/protect/report"
 }

@@ -376,6 +376,18 @@ impl Platform for Machine<'_> {
             .can_run(tdcs)
     }
 
+    fn load_guest(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>) {
+        if let Ok(runner) = self.runner {
+            runner.load_guest(self, tdcs, tdvps);
+        }
+    }
+
+    fn save_guest(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>) {
+        if let Ok(runner) = self.runner {
+            runner.save_guest(self, tdcs, tdvps);
+        }
+    }
+
     fn run(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>, flush: bool) {
         if let Ok(runner) = self.runner {
             runner.run(self, tdcs, tdvps, flush);

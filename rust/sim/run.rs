@@ -9,6 +9,9 @@
 //! tables for shared memory. Only their two roots are merged, in a page that belongs to the CPU.
 
 mod ffi;
+mod guest;
+mod root;
+mod td_vmcs;
 mod vmx;
 
 use super::{
@@ -23,13 +26,9 @@ use super::{
         run::state::{
             self,
             ADDRESSES,
-            DR6,
             ENTRY,
             EXIT,
-            GUEST_STATE,
-            MSRS,
-            XCR0_MASK,
-            XSS_MASK, //
+            GUEST_STATE, //
         },
         tdcs::{
             self,
@@ -41,7 +40,10 @@ use super::{
         },
         vmx::{
             efer,
-            reason::INVALID_GUEST_STATE,
+            reason::{
+                EPT_VIOLATION,
+                INVALID_GUEST_STATE, //
+            },
             ENTRY_FAILURE,
             ENTRY_IA32E, //
         }, //
@@ -51,6 +53,11 @@ use super::{
 use crate::abi::Level;
 use core::cell::Cell;
 use kernel::prelude::*;
+use root::{
+    merge_roots,
+    Root, //
+};
+use td_vmcs::TdVmcs;
 use vmx::{
     host,
     vmread,
@@ -67,25 +74,8 @@ const SYSENTER_ESP: u32 = 0x175;
 const SYSENTER_EIP: u32 = 0x176;
 const FS_BASE: u32 = 0xC000_0100;
 const GS_BASE: u32 = 0xC000_0101;
-/// MSRs that are switched around the guest besides [`MSRS`].
-const DEBUGCTL: u32 = 0x1D9;
-const XSS: u32 = 0xDA0;
-
-/// IA32_DEBUGCTL bits that an exit keeps: BTF, FREEZE_PERFMON_ON_PMI, FREEZE_WHILE_SMM.
-const DEBUGCTL_KEPT: u64 = 1 << 1 | 1 << 12 | 1 << 14;
 
 const PAGE_WORDS: usize = Level::ENTRIES as usize;
-
-/// Words of the XSAVE area of a vCPU, and the pages that they are in.
-const XSAVE_WORDS: usize = 1536;
-/// Words of the header of an XSAVE area: which features are there, and the format.
-const XSTATE_BV: usize = 64;
-const XCOMP_BV: usize = 65;
-const HEADER_END: usize = 72;
-/// XCOMP_BV: the compacted format.
-const COMPACTED: u64 = 1 << 63;
-/// An XSAVE area with nothing in it.
-const INIT_WORDS: usize = HEADER_END;
 
 /// What a CPU has for running TDs.
 ///
@@ -96,8 +86,11 @@ struct Cpu {
     vmcs: u64,
     root: *mut [u64; PAGE_WORDS],
     root_pa: u64,
-    xsave: *mut [u64; XSAVE_WORDS],
-    init: *mut [u64; INIT_WORDS],
+    td_vmcs: *mut td_vmcs::Words,
+    xsave: *mut [u64; guest::XSAVE_WORDS],
+    init: *mut [u64; guest::INIT_WORDS],
+    /// IA32_DEBUGCTL of the host, while a TD runs.
+    debugctl: Cell<u64>,
     /// The TDVPR of the vCPU that it ran last.
     last: Cell<u64>,
 }
@@ -136,8 +129,10 @@ impl Cpu {
             vmcs: vmcs_pa,
             root,
             root_pa,
+            td_vmcs: pages()?.0,
             xsave: pages()?.0,
             init: pages()?.0,
+            debugctl: Cell::new(0),
             last: Cell::new(u64::MAX),
         })
     }
@@ -176,6 +171,36 @@ impl Runner {
         Ok(())
     }
 
+    /// What belongs to this CPU.
+    fn this_cpu(&self, machine: &Machine<'_>) -> Option<&Cpu> {
+        self.cpus.get(machine.cpu() as usize)
+    }
+
+    /// See [`Platform::load_guest`].
+    pub(super) fn load_guest(
+        &self,
+        machine: &Machine<'_>,
+        tdcs: &Tdcs<'_, Machine<'_>>,
+        tdvps: &Tdvps<'_, Machine<'_>>,
+    ) {
+        if let Some(cpu) = self.this_cpu(machine) {
+            guest::load(machine, cpu, tdcs, tdvps);
+            merge_roots(machine, cpu, tdcs, tdvps);
+        }
+    }
+
+    /// See [`Platform::save_guest`].
+    pub(super) fn save_guest(
+        &self,
+        machine: &Machine<'_>,
+        tdcs: &Tdcs<'_, Machine<'_>>,
+        tdvps: &Tdvps<'_, Machine<'_>>,
+    ) {
+        if let Some(cpu) = self.this_cpu(machine) {
+            guest::save(machine, cpu, tdcs, tdvps);
+        }
+    }
+
     /// See [`Platform::run`].
     pub(super) fn run(
         &self,
@@ -184,11 +209,17 @@ impl Runner {
         tdvps: &Tdvps<'_, Machine<'_>>,
         flush: bool,
     ) {
-        let Some(cpu) = self.cpus.get(machine.cpu() as usize) else {
-            // There is one for each.
+        let Some(cpu) = self.this_cpu(machine) else {
             return;
         };
-        let eptp = merge_roots(machine, cpu, tdcs, tdvps);
+        // SAFETY: The memory is this CPU's, and nothing else refers to it now.
+        let words = unsafe { &mut *cpu.td_vmcs };
+        let mut td_vmcs = TdVmcs::load(machine, tdvps, words);
+        if td_vmcs.get(vmcs::EXIT_REASON) == EPT_VIOLATION.into() {
+            // It may have been the root that was out of date.
+            merge_roots(machine, cpu, tdcs, tdvps);
+        }
+        let eptp = cpu.root_pa | tdcs.get(tdcs::fields::EPTP) & root::CONTROLS;
 
         // SAFETY: A SEAMCALL comes from VMX operation, with interrupts off while the machine is there, and the
         // VMCS is this CPU's.
@@ -197,7 +228,7 @@ impl Runner {
         // SAFETY: `host` is ours.
         unsafe { ffi::tdx_sim_save_host(&mut host) };
         write_host(&host);
-        self.write_guest(tdvps, eptp);
+        self.write_guest(machine, &td_vmcs, eptp);
 
         let tdvpr = tdvps.page(0);
         if cpu.last.replace(tdvpr) != tdvpr || flush {
@@ -205,29 +236,31 @@ impl Runner {
             unsafe { vmx::invept(eptp) };
         }
 
-        let xstate = Xstate::load(machine, cpu, tdcs, tdvps);
-        let mut regs = load_registers(tdvps);
-        let debugctl = cpu::rdmsr(DEBUGCTL);
+        let mut regs = [0; 16];
+        machine.read_words(registers_pa(tdvps), &mut regs);
+        guest::enable(
+            tdvps.get(fields::XCR0) | state::X87,
+            tdvps.get(fields::IA32_XSS),
+        );
+        // SAFETY: What was in it belongs to whoever takes page faults with interrupts off: nobody.
+        unsafe { cpu::set_cr2(tdvps.get(fields::CR2)) };
         // SAFETY: The VMCS is current, and has been filled in for this.
         let failed = unsafe { ffi::tdx_sim_vmenter(&mut regs) };
-        if !failed {
+        tdvps.set(fields::CR2, cpu::cr2());
+        if failed {
+            refuse(&mut td_vmcs);
+        } else {
             // SAFETY: This was a VM exit.
             unsafe { ffi::tdx_sim_restore_host(&host) };
-        }
-        // SAFETY: These bits the host has set itself.
-        unsafe { cpu::wrmsr(DEBUGCTL, debugctl & DEBUGCTL_KEPT) };
-        save_registers(tdvps, &regs);
-        xstate.save(machine, cpu, tdvps);
-        if failed {
-            refuse(tdvps);
-        } else {
-            read_guest(tdvps);
+            read_guest(&mut td_vmcs);
         }
         drop(current);
+        machine.write_words(registers_pa(tdvps), &regs);
+        td_vmcs.store(machine);
     }
 
     /// Fills in the VMCS from the vCPU's state.
-    fn write_guest(&self, tdvps: &Tdvps<'_, Machine<'_>>, eptp: u64) {
+    fn write_guest(&self, machine: &Machine<'_>, td_vmcs: &TdVmcs<'_>, eptp: u64) {
         const PIN_BASED: u32 = 0x4000;
         const PRIMARY: u32 = 0x4002;
         const EXIT_CONTROLS: u32 = 0x400C;
@@ -235,9 +268,9 @@ impl Runner {
         const SECONDARY: u32 = 0x401E;
         const EPTP: u32 = 0x201A;
 
-        let mask = tdvps.platform().config().memory_mask();
+        let mask = machine.config().memory_mask();
         let fixed = &self.capabilities.fixed;
-        let long = if tdvps.get(vmcs::IA32_EFER) & efer::LMA == 0 {
+        let long = if td_vmcs.get(vmcs::IA32_EFER) & efer::LMA == 0 {
             0
         } else {
             ENTRY_IA32E
@@ -263,74 +296,26 @@ impl Runner {
             unsafe { vmwrite(field, value) };
         };
         for (field, place, fixed) in controls {
-            write(field, tdvps.get(place) | fixed);
+            write(field, td_vmcs.get(place) | fixed);
         }
         for field in [GUEST_STATE, ENTRY].into_iter().flatten() {
-            write(field.encoding, tdvps.get(field.place));
+            write(field.encoding, td_vmcs.get(field.place));
         }
         for field in ADDRESSES {
-            write(field.encoding, tdvps.get(field.place) & mask);
+            write(field.encoding, td_vmcs.get(field.place) & mask);
         }
         write(EPTP, eptp);
     }
 }
 
-/// The root page of a TD's EPT.
-struct Root {
-    /// Levels below it.
-    walk: u32,
-    /// The first entry that is for shared memory; 0 if the SHARED bit is not one that selects an entry of the
-    /// root.
-    shared: usize,
-}
-
-impl Root {
-    fn of(tdcs: &Tdcs<'_, Machine<'_>>) -> Self {
-        let walk = ((tdcs.get(tdcs::fields::EPTP) >> 3) & 7) as u32;
-        let shared = (tdcs.gpa_width() - 1)
-            .checked_sub(Level::K4.shift() + 9 * walk)
-            .and_then(|bit| 1usize.checked_shl(bit))
-            .filter(|shared| *shared < PAGE_WORDS);
-        Self {
-            walk,
-            shared: shared.unwrap_or(0),
-        }
-    }
-}
-
-/// Makes the root of the EPT: the lower part is that of the secure EPT, the rest that of the host's shared
-/// EPT. Returns the EPT pointer.
-fn merge_roots(
-    machine: &Machine<'_>,
-    cpu: &Cpu,
-    tdcs: &Tdcs<'_, Machine<'_>>,
-    tdvps: &Tdvps<'_, Machine<'_>>,
-) -> u64 {
-    /// Everything in an EPT pointer but the address.
-    const CONTROLS: u64 = 0x3F;
-
-    let Root { shared, .. } = Root::of(tdcs);
-    let mask = machine.config().memory_mask() & !0xFFF;
-    // SAFETY: The page is this CPU's, and mapped for good; only the CPU itself reads it otherwise.
-    let root = unsafe { &mut *cpu.root };
-    let (private_part, shared_part) = root.split_at_mut(shared);
-    machine.read_words(
-        tdcs.page(tdcs::fields::SEPT_ROOT.offset >> 12),
-        private_part,
-    );
-    let from = tdvps.get(vmcs::SHARED_EPTP) & mask;
-    machine.read_words(from | (shared as u64 * 8), shared_part);
-    cpu.root_pa | tdcs.get(tdcs::fields::EPTP) & CONTROLS
-}
-
 /// The CPU refuses what it had promised: says so once, and lets it be a VM entry that failed.
-fn refuse(tdvps: &Tdvps<'_, Machine<'_>>) {
+fn refuse(td_vmcs: &mut TdVmcs<'_>) {
     const VM_INSTRUCTION_ERROR: u32 = 0x4400;
     // SAFETY: Our VMCS is current.
     let error = unsafe { vmread(VM_INSTRUCTION_ERROR) };
     kernel::pr_err_once!("the CPU refuses to enter a TD: VM-instruction error {error}\n");
     let reason = ENTRY_FAILURE | u64::from(INVALID_GUEST_STATE);
-    tdvps.set(vmcs::EXIT_REASON, reason);
+    td_vmcs.set(vmcs::EXIT_REASON, reason);
 }
 
 /// Where a VM exit brings the CPU: to the host as it is now.
@@ -365,142 +350,16 @@ fn write_host(state: &ffi::Host) {
 }
 
 /// Brings back what the guest has changed, and what the exit tells.
-fn read_guest(tdvps: &Tdvps<'_, Machine<'_>>) {
+fn read_guest(td_vmcs: &mut TdVmcs<'_>) {
     for field in [GUEST_STATE, EXIT].into_iter().flatten() {
         // SAFETY: Our VMCS is current.
-        tdvps.set(field.place, unsafe { vmread(field.encoding) });
+        td_vmcs.set(field.place, unsafe { vmread(field.encoding) });
     }
 }
 
-/// Numbers of the general-purpose registers, without RSP.
-fn numbers() -> impl Iterator<Item = u32> {
-    (0..16).filter(|number| *number != 4)
-}
-
-/// Loads the registers that a VM entry does not, and returns those for the entry itself.
-fn load_registers(tdvps: &Tdvps<'_, Machine<'_>>) -> [u64; 16] {
-    for msr in MSRS {
-        // SAFETY: The guest has these MSRs to itself, its value has been accepted by a CPU before, and the
-        // host expects to lose its own.
-        unsafe { cpu::wrmsr(msr.msr, tdvps.get(msr.field)) };
-    }
-    // SAFETY: As above.
-    unsafe {
-        cpu::set_cr2(tdvps.get(fields::CR2));
-        cpu::set_dr0(tdvps.get(fields::DR0));
-        cpu::set_dr1(tdvps.get(fields::DR1));
-        cpu::set_dr2(tdvps.get(fields::DR2));
-        cpu::set_dr3(tdvps.get(fields::DR3));
-        cpu::set_dr6(tdvps.get(fields::DR6) & u64::from(u32::MAX));
-    }
-    let mut regs = [0; 16];
-    for number in numbers() {
-        if let Some(register) = regs.get_mut(number as usize) {
-            *register = tdvps.get(fields::RAX.element(number));
-        }
-    }
-    regs
-}
-
-/// Brings back the registers that the guest has changed, and leaves those of the CPU as a host finds them.
-fn save_registers(tdvps: &Tdvps<'_, Machine<'_>>, regs: &[u64; 16]) {
-    for number in numbers() {
-        if let Some(register) = regs.get(number as usize) {
-            tdvps.set(fields::RAX.element(number), *register);
-        }
-    }
-    for msr in MSRS {
-        tdvps.set(msr.field, cpu::rdmsr(msr.msr));
-        // SAFETY: This is what the TDX module leaves in it.
-        unsafe { cpu::wrmsr(msr.msr, msr.host) };
-    }
-    let debug = [cpu::dr0(), cpu::dr1(), cpu::dr2(), cpu::dr3()];
-    for (number, value) in (0..).zip(debug) {
-        tdvps.set(fields::DR0.element(number), value);
-    }
-    tdvps.set(fields::DR6, cpu::dr6());
-    tdvps.set(fields::CR2, cpu::cr2());
-    // SAFETY: As above; KVM puts back what the host has in use.
-    unsafe {
-        cpu::set_dr0(0);
-        cpu::set_dr1(0);
-        cpu::set_dr2(0);
-        cpu::set_dr3(0);
-        cpu::set_dr6(DR6);
-        cpu::set_cr2(0);
-    }
-}
-
-/// The extended state of a vCPU, in the CPU.
-#[must_use]
-struct Xstate {
-    xfam: u64,
-    words: usize,
-}
-
-impl Xstate {
-    /// Loads it, with the features that the guest has enabled.
-    fn load(
-        machine: &Machine<'_>,
-        cpu: &Cpu,
-        tdcs: &Tdcs<'_, Machine<'_>>,
-        tdvps: &Tdvps<'_, Machine<'_>>,
-    ) -> Self {
-        let xfam = tdcs.get(tdcs::fields::XFAM);
-        let words =
-            (tdcs.get(tdcs::fields::XBUFF_SIZE) as usize / 8).clamp(INIT_WORDS, XSAVE_WORDS);
-        // SAFETY: The memory is this CPU's, and nothing else refers to it now.
-        let area = unsafe { &mut *cpu.xsave };
-        for (page, chunk) in (0..).zip(area[..words].chunks_mut(PAGE_WORDS)) {
-            machine.read_words(tdvps.page((fields::XBUFF.offset >> 12) + page), chunk);
-        }
-        area[XSTATE_BV] &= xfam;
-        area[XCOMP_BV] = COMPACTED | xfam;
-        area[XCOMP_BV + 1..HEADER_END].fill(0);
-        // SAFETY: As above.
-        let init = unsafe { &mut *cpu.init };
-        init[XCOMP_BV] = COMPACTED | xfam;
-
-        enable(xfam, xfam);
-        // SAFETY: The areas have room for these features, and the header says so.
-        unsafe {
-            if !ffi::tdx_sim_load_xstate(cpu.xsave.cast(), xfam) {
-                // Only a debugger can have put it there.
-                ffi::tdx_sim_load_xstate(cpu.init.cast(), xfam);
-            }
-        }
-        enable(
-            tdvps.get(fields::XCR0) | state::X87,
-            tdvps.get(fields::IA32_XSS),
-        );
-        Self { xfam, words }
-    }
-
-    /// Brings it back, and leaves the CPU as a host finds it: with the TD's features, all of them initial.
-    fn save(self, machine: &Machine<'_>, cpu: &Cpu, tdvps: &Tdvps<'_, Machine<'_>>) {
-        // The guest may have chosen others meanwhile only by way of the module.
-        enable(self.xfam, self.xfam);
-        // SAFETY: The areas have room for these features.
-        unsafe {
-            ffi::tdx_sim_save_xstate(cpu.xsave.cast(), self.xfam);
-            ffi::tdx_sim_load_xstate(cpu.init.cast(), self.xfam);
-        }
-        // SAFETY: The memory is this CPU's, and nothing else refers to it now.
-        let area = unsafe { &*cpu.xsave };
-        for (page, chunk) in (0..).zip(area[..self.words].chunks(PAGE_WORDS)) {
-            machine.write_words(tdvps.page((fields::XBUFF.offset >> 12) + page), chunk);
-        }
-    }
-}
-
-/// Enables features in XCR0 and IA32_XSS.
-fn enable(xcr0: u64, xss: u64) {
-    // SAFETY: The TDX module gives a TD no features that the CPU does not have. That the host loses what it
-    // had in XCR0 and IA32_XSS is how TDX is.
-    unsafe {
-        cpu::set_xcr0(xcr0 & XCR0_MASK);
-        cpu::wrmsr(XSS, xss & XSS_MASK);
-    }
+/// Where the general-purpose registers of the vCPU are, by their numbers. That of RSP is never used.
+fn registers_pa(tdvps: &Tdvps<'_, Machine<'_>>) -> u64 {
+    tdvps.page(0) | u64::from(fields::RAX.offset)
 }
 
 /// Reads an MSR; 0 if the CPU does not have it.

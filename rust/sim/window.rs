@@ -282,20 +282,27 @@ impl View<'_> {
     }
 
     /// Copies the words at `pa`, as many as `to` has and in one page; `false` if it is not RAM.
+    ///
+    /// Word by word: an emulated CPU takes longer for the bytes of a `rep movsb`.
     pub(super) fn read_words(&self, pa: u64, to: &mut [u64]) -> bool {
         let Some(from) = self.words(pa, to.len()) else {
             return false;
         };
-        // SAFETY: The words are mapped, and `to` is not in a window.
-        unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+        for (i, to) in to.iter_mut().enumerate() {
+            // SAFETY: The word is in a page that is mapped.
+            *to = unsafe { from.add(i).read_volatile() };
+        }
         true
     }
 
     /// Writes the words at `pa`, which are in one page, where there is RAM.
     pub(super) fn write_words(&self, pa: u64, from: &[u64]) {
-        if let Some(to) = self.words(pa, from.len()) {
-            // SAFETY: As above.
-            unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+        let Some(to) = self.words(pa, from.len()) else {
+            return;
+        };
+        for (i, from) in from.iter().enumerate() {
+            // SAFETY: The word is in a page that is mapped.
+            unsafe { to.add(i).write_volatile(*from) };
         }
     }
 

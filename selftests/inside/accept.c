@@ -148,6 +148,9 @@ void inside_main(u32 vcpu, u64 argument)
 	case ACCEPT_TOUCH:
 		*(volatile u64 *)INSIDE_FREE = 1;
 		break;
+	case ACCEPT_OUTSIDE:
+		say_hex(*(volatile u64 *)OUTSIDE);
+		break;
 	case ACCEPT_FOR_EVER:
 		accept_for_ever();
 		break;

@@ -6,6 +6,7 @@ enum {
 	ACCEPT_LARGE,
 	ACCEPT_RACE,
 	ACCEPT_TOUCH,
+	ACCEPT_OUTSIDE,
 	ACCEPT_FOR_EVER,
 	SHARE,
 };
@@ -19,6 +20,9 @@ enum {
 	/* SHARE: the test has written. */
 	WRITTEN,
 };
+
+/* ACCEPT_OUTSIDE: no memory of the TD. */
+#define OUTSIDE		0x20000000ULL
 
 /* Pages of ACCEPT_PAGES, ACCEPT_LAZY and ACCEPT_RACE, from INSIDE_FREE on. */
 #define ACCEPT_NR	64

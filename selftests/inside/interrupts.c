@@ -5,6 +5,7 @@
 #include "mailbox.h"
 
 #define VECTOR		0x40
+#define VECTOR_NMI	2
 
 /* x2APIC registers. The CPU has EOI and the self IPI for the TD, the others are KVM's. */
 #define X2APIC_SPIV	0x80f
@@ -17,12 +18,13 @@
 static struct mailbox *const mailbox = (void *)(INSIDE_SHARED_BASE + INSIDE_MAILBOX);
 
 static volatile u64 came, waiting;
+static u64 expected_vector = VECTOR;
 
 bool inside_on_trap(struct trap *trap, const struct ve *ve)
 {
-	if (ve || trap->vector < 32)
+	if (ve || (trap->vector < 32 && trap->vector != VECTOR_NMI))
 		return false;
-	CHECK_EQ(VECTOR, trap->vector);
+	CHECK_EQ(expected_vector, trap->vector);
 	came++;
 	return true;
 }
@@ -85,6 +87,16 @@ static void self_ipi(void)
 	}
 }
 
+/* The host sends one whenever the TD asks: also where interrupts are off, as they are here. */
+static void nmi(void)
+{
+	expected_vector = VECTOR_NMI;
+	for (u64 i = 1; i <= INTERRUPTS_NR; i++) {
+		port_out(INSIDE_PORT, 4, i);
+		wait_for(&came, i);
+	}
+}
+
 void inside_main(u32 vcpu, u64 argument)
 {
 	switch (argument) {
@@ -99,6 +111,9 @@ void inside_main(u32 vcpu, u64 argument)
 		break;
 	case SELF_IPI:
 		self_ipi();
+		break;
+	case NMI:
+		nmi();
 		break;
 	}
 	mailbox->value[CAME] = came;

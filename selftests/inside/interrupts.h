@@ -5,6 +5,7 @@ enum {
 	IPI_TO_HALTED,
 	TIMER,
 	SELF_IPI,
+	NMI,
 };
 
 /* Interrupts that came, and those that the TD has sent. */

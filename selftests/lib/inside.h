@@ -55,9 +55,9 @@ static __maybe_unused void inside_path(struct __test_metadata *_metadata, const 
 	ASSERT_GT(size, snprintf(path, size, "%s/%s.td", dirname(self), program));
 }
 
-/* A TD that is ready to run @program with @vcpus vCPUs, which get @argument. */
-static __maybe_unused void inside_start(struct __test_metadata *_metadata, struct inside *td, const char *program, int vcpus,
-					__u64 argument)
+/* A TD with these attributes that is ready to run @program with @vcpus vCPUs, which get @argument. */
+static __maybe_unused void inside_start_with(struct __test_metadata *_metadata, struct inside *td, const char *program, int vcpus,
+					     __u64 argument, __u64 attributes)
 {
 	char path[4096];
 	struct td_slot *slot;
@@ -70,6 +70,7 @@ static __maybe_unused void inside_start(struct __test_metadata *_metadata, struc
 
 	vm_create(_metadata, &td->vm);
 	ASSERT_EQ(0, run_enable_conversions(td->vm.vm)) TH_LOG("KVM_CAP_EXIT_HYPERCALL: %s", strerror(errno));
+	td->vm.attributes = attributes;
 	vm_init(_metadata, &td->vm);
 	slot = vm_add_slot(_metadata, &td->vm, 0, INSIDE_MEMORY);
 	ASSERT_EQ(0, td_set_private(td->vm.vm, INSIDE_MAILBOX, PAGE_SIZE, false));
@@ -96,6 +97,12 @@ static __maybe_unused void inside_start(struct __test_metadata *_metadata, struc
 		run->arg = &td->vcpu[i];
 		ASSERT_EQ(0, run_open(run, td->vm.kvm, td->vm.vm, td->vm.vcpu[i])) TH_LOG("struct kvm_run: %s", strerror(errno));
 	}
+}
+
+static __maybe_unused void inside_start(struct __test_metadata *_metadata, struct inside *td, const char *program, int vcpus,
+					__u64 argument)
+{
+	inside_start_with(_metadata, td, program, vcpus, argument, 0);
 }
 
 /* Runs a vCPU until it exits for this reason. */

@@ -27,6 +27,7 @@ struct test_vm {
 	int nr_slots;
 	int vcpu[MAX_VCPUS];
 	int nr_vcpus;
+	__u64 attributes;	/* for KVM_TDX_INIT_VM; to be set after vm_create() */
 };
 
 /* A VM that KVM_TDX_INIT_VM can be called for. */
@@ -52,7 +53,7 @@ static __maybe_unused void vm_create(struct __test_metadata *_metadata, struct t
 /* KVM_TDX_INIT_VM with what every test takes; 0 or -1 with errno. */
 static __maybe_unused int vm_try_init(struct test_vm *vm, __u64 *hw_error)
 {
-	const struct td_params params = { .xfam = vm->caps->supported_xfam };
+	const struct td_params params = { .attributes = vm->attributes, .xfam = vm->caps->supported_xfam };
 
 	return td_init_vm(vm->vm, &params, vm->cpuid, hw_error);
 }

@@ -79,6 +79,21 @@ pub trait Platform {
     where
         Self: Sized;
 
+    /// Before the first VM entry of a TDH.VP.ENTER: loads that state of the vCPU which VMX does not switch.
+    fn load_guest(&self, _tdcs: &Tdcs<'_, Self>, _tdvps: &Tdvps<'_, Self>)
+    where
+        Self: Sized,
+    {
+    }
+
+    /// After the last VM exit: saves that state, and leaves in its place what a host finds after
+    /// TDH.VP.ENTER.
+    fn save_guest(&self, _tdcs: &Tdcs<'_, Self>, _tdvps: &Tdvps<'_, Self>)
+    where
+        Self: Sized,
+    {
+    }
+
     /// Runs a vCPU up to the next VM exit: loads its state from the TDVPS and its TD VMCS, as VM entry
     /// does, and saves it there with the information about the exit.
     ///

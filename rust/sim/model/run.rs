@@ -88,19 +88,31 @@ pub fn run<P: Platform>(
     let tdvps = &vcpu.tdvps;
     registers::enter(vcpu, regs);
     tdvps.set(fields::VCPU_STATE, VcpuState::Active.raw());
+    cx.p.load_guest(&vcpu.td.tdcs, tdvps);
+    let next = run_to_exit(cx, vcpu, flush);
+    cx.p.save_guest(&vcpu.td.tdcs, tdvps);
+    let status = match next {
+        Some(exit) => leave(cx, vcpu, regs, &exit),
+        None => registers::leave_vmcall(vcpu, regs),
+    };
+    tdvps.set(fields::LAST_EXIT_TSC, cx.p.tsc());
+    status
+}
+
+/// Runs a vCPU up to the next exit that is the host's: `None` is TDG.VP.VMCALL.
+fn run_to_exit<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>, flush: bool) -> Option<TdExit> {
+    let tdvps = &vcpu.tdvps;
     let mut flush = flush;
     loop {
         event::prepare(tdvps);
         cx.p.run(&vcpu.td.tdcs, tdvps, flush);
         flush = false;
         event::note(tdvps);
-        let status = match exits::handle(cx, vcpu) {
-            Next::Resume => continue,
-            Next::Vmcall => registers::leave_vmcall(vcpu, regs),
-            Next::Exit(exit) => leave(cx, vcpu, regs, &exit),
-        };
-        tdvps.set(fields::LAST_EXIT_TSC, cx.p.tsc());
-        return status;
+        match exits::handle(cx, vcpu) {
+            Next::Resume => (),
+            Next::Vmcall => return None,
+            Next::Exit(exit) => return Some(exit),
+        }
     }
 }
 

@@ -179,11 +179,11 @@ impl<'a, P: Platform> Slot<'a, P> {
     pub fn lock_by_guest(self) -> Result<Locked<'a, P>, Status> {
         let mut raw = self.word.load();
         loop {
-            if raw & Entry::LOCKED_MASK != 0 {
-                return Err(Status::OPERAND_BUSY);
-            }
             if raw & Entry::HOST_PRIORITY_MASK != 0 {
                 return Err(Status::OPERAND_BUSY_HOST_PRIORITY);
+            }
+            if raw & Entry::LOCKED_MASK != 0 {
+                return Err(Status::OPERAND_BUSY);
             }
             match self.word.cmpxchg(raw, raw | Entry::LOCKED_MASK) {
                 Ok(_) => return Ok(Locked { slot: self }),

@@ -172,6 +172,12 @@ impl<'a, P: Platform> Td<'a, P> {
     }
 }
 
+/// TD_CTLS.PENDING_VE_DISABLE, which begins as ATTRIBUTES.SEPT_VE_DISABLE: touching a page that was not accepted is an
+/// exit to the host, not #VE.
+pub fn is_pending_ve_disabled<P: Platform>(tdcs: &Tdcs<'_, P>) -> bool {
+    tdcs.get(tdcs::fields::TD_CTLS) & 1 != 0
+}
+
 /// The checks that a TD is usable and has its key.
 #[inline]
 pub fn check_keys<P: Platform>(tdr: &Tdr<'_, P>) -> Result<(), Status> {

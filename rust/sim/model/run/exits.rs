@@ -11,7 +11,7 @@ use super::{
             self,
             Sept, //
         },
-        tdcs,
+        td::is_pending_ve_disabled,
         tdg::{
             self,
             Outcome, //
@@ -273,18 +273,13 @@ fn ept_violation<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) -> Next {
         .state()
         .is_some_and(|state| state.is_pending() && !state.is_blocked())
     {
-        if !is_pending_ve_disabled(vcpu) {
+        if !is_pending_ve_disabled(&vcpu.td.tdcs) {
             return event::ve(tdvps, gpa).into();
         }
         extended = ExtendedQualification::PENDING;
     }
     zero_step::count(tdvps, gpa);
     Next::Exit(TdExit { extended, ..exit })
-}
-
-/// TD_CTLS.PENDING_VE_DISABLE, which begins as ATTRIBUTES.SEPT_VE_DISABLE.
-fn is_pending_ve_disabled<P: Platform>(vcpu: &Vcpu<'_, P>) -> bool {
-    vcpu.td.tdcs.get(tdcs::fields::TD_CTLS) & 1 != 0
 }
 
 fn ept_misconfiguration<P: Platform>(vcpu: &Vcpu<'_, P>) -> Next {

@@ -22,6 +22,7 @@ use super::super::{
     vp::vcpu::Vcpu,
     Ctx, //
 };
+use crate::abi::Level;
 
 /// Whether `code` is what the guest executes.
 pub fn is_at_rip<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>, code: &[u8]) -> bool {
@@ -33,16 +34,26 @@ pub fn is_at_rip<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>, code: &[u8]) 
     } else {
         start
     };
+    let mut at: Option<u64> = None;
     (0..).zip(code).all(|(offset, byte): (u64, _)| {
-        byte_at(cx, vcpu, start.wrapping_add(offset)) == Some(*byte)
+        let linear = start.wrapping_add(offset);
+        // A byte is beside the one before, but for the first of a page.
+        at = match at {
+            Some(before) if linear % Level::K4.size() != 0 => Some(before.wrapping_add(1)),
+            _ => pa(cx, vcpu, linear),
+        };
+        at.is_some_and(|pa| byte_at(cx.p, pa) == *byte)
     })
 }
 
-fn byte_at<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>, linear: u64) -> Option<u8> {
+/// Where in memory a linear address is, if it is mapped.
+fn pa<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>, linear: u64) -> Option<u64> {
     let gpa = gpa(cx, vcpu, linear)?;
-    let pa = translate::any(cx, vcpu, gpa, Access::Read).ok()?;
-    let shift = (pa & 7) * 8;
-    Some((cx.p.load(pa & !7) >> shift) as u8)
+    translate::any(cx, vcpu, gpa, Access::Read).ok()
+}
+
+fn byte_at<P: Platform>(p: &P, pa: u64) -> u8 {
+    p.load(pa & !7).wrapping_shr((pa & 7) as u32 * 8) as u8
 }
 
 /// A way that the CPU translates linear addresses.

@@ -21,6 +21,7 @@ use super::{
             MAPPED,
             MAPPED_PA,
             PENDING,
+            PENDING_PA,
             SHARED, //
         },
         vmx::{
@@ -315,6 +316,34 @@ fn leaves_that_the_module_answers_come_back_to_the_guest() {
     });
     played.enter_in_vain();
     assert_eq!(played.entries(), 2);
+}
+
+#[test]
+fn tdcall_across_pages() {
+    let played = Played::new();
+    let td = &played.td;
+    // The next page, which is elsewhere in memory.
+    td.ok(6, &[PENDING]);
+    let machine = &td.sim.machine;
+    machine.write(MAPPED_PA + 0xFFE, &[0x66, 0x0F]);
+    machine.write(PENDING_PA, &[0x01, 0xCC]);
+    tdcall(&played, 1, 0);
+    played.then(|tdvps| {
+        exit(tdvps, reason::EXCEPTION_NMI);
+        tdvps.set(vmcs::VM_EXIT_INTERRUPTION_INFORMATION, UD);
+        tdvps.set(fields::RAX, 1);
+        tdvps.set(vmcs::GUEST_RIP, MAPPED + 0xFFE);
+    });
+    played.enter_in_vain();
+    assert_eq!(played.get(vmcs::GUEST_RIP), PENDING + 2);
+    // One byte is another.
+    machine.write(PENDING_PA + 1, &[0xCD]);
+    let undefined = |tdvps: &State<'_, '_>| {
+        exit(tdvps, reason::EXCEPTION_NMI);
+        tdvps.set(vmcs::VM_EXIT_INTERRUPTION_INFORMATION, UD);
+        tdvps.set(vmcs::GUEST_RIP, MAPPED + 0xFFE);
+    };
+    delivers(&played, undefined, UD);
 }
 
 #[test]

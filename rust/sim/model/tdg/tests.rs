@@ -18,7 +18,8 @@ use super::{
             PENDING,
             PENDING_PA,
             SHARED,
-            SHARED_PA, //
+            SHARED_PA,
+            SHARED_TABLES, //
         }, //
     },
     Outcome,
@@ -251,9 +252,11 @@ fn attributes_are_read() {
         extended: 0,
     };
     assert_eq!(td.tdcall(read, &[FREE]).0, Outcome::Violation(nothing));
+    let write = rax(GuestLeaf::MemPageAttrWr);
     td.entry(MAPPED, Level::K4, |slot| {
         let _guard = slot.lock();
         td.fails(read, &[MAPPED], Status::OPERAND_BUSY.with(Operand::RCX));
+        td.fails(write, &[MAPPED], Status::OPERAND_BUSY.with(Operand::RCX));
     });
 }
 
@@ -356,7 +359,9 @@ fn report_checks_its_operands() {
     assert_eq!(td.tdcall(report, &[0, 0]).0, Outcome::Again);
     td.sim.machine.interrupt.store(false, Relaxed);
     assert_eq!(td.tdcall(report, &[FREE, 0]).0, at(FREE, 2));
-    // Pages that were not accepted are told from those that are not there.
+    // Where there is no #VE for it, pages that were not accepted are told from those that are not there.
+    assert_eq!(td.tdcall(report, &[PENDING, 0]).0, at(PENDING, 2));
+    td.tdcs(|tdcs| tdcs.set(tdcs_fields::TD_CTLS, 1));
     let pending = Violation {
         gpa: PENDING,
         qualification: 2,
@@ -379,6 +384,44 @@ fn report_checks_its_operands() {
     assert_eq!(
         td.tdcall(report, &[SHARED | 0x2000, 0]).0,
         at(SHARED | 0x2000, 2 | 1 << 3)
+    );
+}
+
+#[test]
+fn entries_of_the_shared_ept_that_the_cpu_refuses() {
+    let td = Td::new();
+    let report = rax(GuestLeaf::MrReport);
+    let misconfigured = Outcome::Misconfiguration { gpa: SHARED };
+    for (table, index, entry) in [
+        // A page of 512G; a memory type in an entry that points to a table; a 2M page that begins elsewhere; write-only.
+        (0, 256, 0xB7),
+        (1, 0, SHARED_TABLES + 0x2000 | 0x37),
+        (2, 0, SHARED_PA | 0x1000 | 0xB7),
+        (3, 0, SHARED_PA | 0x32),
+    ] {
+        let at = SHARED_TABLES + table * 0x1000 + index * 8;
+        let before = td.peek(at);
+        td.sim.poke(at, entry);
+        assert_eq!(
+            td.tdcall(report, &[SHARED, 0]).0,
+            misconfigured,
+            "{entry:#x}"
+        );
+        td.sim.poke(at, before);
+    }
+    // What one entry allows and another one does not.
+    td.sim
+        .poke(SHARED_TABLES + 0x1000, SHARED_TABLES + 0x2000 | 3);
+    td.sim
+        .poke(SHARED_TABLES + 0x2000, SHARED_TABLES + 0x3000 | 5);
+    let violation = Violation {
+        gpa: SHARED,
+        qualification: 2 | 1 << 3,
+        extended: 0,
+    };
+    assert_eq!(
+        td.tdcall(report, &[SHARED, 0]).0,
+        Outcome::Violation(violation)
     );
 }
 

@@ -11,6 +11,7 @@ use super::{
             self,
             Sept, //
         },
+        td::is_pending_ve_disabled,
         vmx::EptViolation,
         vp::vcpu::Vcpu,
         Ctx, //
@@ -72,7 +73,8 @@ pub fn private<P: Platform>(
     let slot = Sept::of(cx, &vcpu.td)?.walk(cx, gpa, Level::K4)?;
     let entry = slot.load();
     if !sept::is_present_leaf(entry) || !access.is_allowed(entry.into_raw()) {
-        let pending = sept::state(entry)?.is_pending();
+        // Without PENDING_VE_DISABLE there are no exits of that kind: a guest that touches such a page gets #VE.
+        let pending = sept::state(entry)?.is_pending() && is_pending_ve_disabled(&vcpu.td.tdcs);
         let extended = if pending {
             ExtendedQualification::PENDING
         } else {
@@ -111,15 +113,18 @@ fn shared<P: Platform>(
     let address = cx.p.config().memory_mask() & !(Level::K4.size() - 1);
     let mut level = sept::root_level(&vcpu.td)?;
     let mut table = vcpu.tdvps.get(vmcs::SHARED_EPTP) & address;
+    // What all entries on the way allow.
+    let mut rights = Entry::RWX;
     loop {
         let index = (gpa >> level.shift()) & (Level::ENTRIES - 1);
         let entry = cx.p.load(table | index * 8);
         let leaf = level == Level::K4 || entry & Entry::PS_MASK != 0;
-        if is_misconfigured(entry, leaf) {
+        if is_misconfigured(entry, level, leaf) {
             return Err(Stop::Outcome(Outcome::Misconfiguration { gpa }));
         }
-        if !access.is_allowed(entry) {
-            return Err(violation(gpa, access, entry, 0));
+        rights &= entry;
+        if entry & Entry::RWX == 0 || leaf && !access.is_allowed(rights) {
+            return Err(violation(gpa, access, rights, 0));
         }
         if leaf {
             let offset = level.size() - 1;
@@ -131,9 +136,20 @@ fn shared<P: Platform>(
 }
 
 /// Whether the CPU finds fault with an EPT entry. Intel SDM, volume 3, "EPT Misconfigurations".
-fn is_misconfigured(entry: u64, leaf: bool) -> bool {
+fn is_misconfigured(entry: u64, level: Level, leaf: bool) -> bool {
+    /// Bits of an entry that points to a table, which have to be 0: memory type, IPAT.
+    const TABLE_RESERVED: u64 = Entry::MT_MASK | Entry::IPAT_MASK;
+
+    if entry & Entry::RWX == 0 {
+        return false;
+    }
     let writable_only = entry & (Entry::R_MASK | Entry::W_MASK) == Entry::W_MASK;
     let memory_type = (entry & Entry::MT_MASK) >> Entry::MT_SHIFT;
-    let present = entry & Entry::RWX != 0;
-    present && (writable_only || leaf && matches!(memory_type, 2 | 3 | 7))
+    let reserved = if leaf {
+        // Pages are of 1G at most, and begin on a boundary of their size.
+        level > Level::G1 || entry & Entry::PFN_MASK & (level.size() - 1) != 0
+    } else {
+        entry & TABLE_RESERVED != 0
+    };
+    writable_only || reserved || leaf && matches!(memory_type, 2 | 3 | 7)
 }

@@ -56,7 +56,7 @@ pub const LARGE: u64 = 0x20_0000;
 pub const LARGE_PA: u64 = super::TDMR.base + 512 * 4096;
 /// The SHARED bit, and the host's table pages for it.
 pub const SHARED: u64 = 1 << 47;
-const SHARED_TABLES: u64 = 0x0300_0000;
+pub const SHARED_TABLES: u64 = 0x0300_0000;
 /// Where the host has the shared page at [`SHARED`].
 pub const SHARED_PA: u64 = 0x0310_0000;
 
