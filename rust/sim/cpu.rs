@@ -81,6 +81,23 @@ pub(super) unsafe fn wrmsr(msr: u32, value: u64) {
     };
 }
 
+/// The features that XSAVE and the instructions behind them have.
+#[inline]
+pub(super) fn xcr0() -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: Reading the register has no side effects; all CPUs with RDRAND have it, and Linux uses it.
+    unsafe {
+        asm!(
+            "xgetbv",
+            in("ecx") 0,
+            out("eax") low,
+            out("edx") high,
+            options(nomem, nostack, preserves_flags)
+        )
+    };
+    u64::from(low) | u64::from(high) << 32
+}
+
 /// Chooses the features that XSAVE and the instructions behind them have.
 ///
 /// # Safety

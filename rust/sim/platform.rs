@@ -308,7 +308,14 @@ impl Platform for Machine<'_> {
         let mut ctx = bindings::__sha512_ctx::default();
         ctx.state.h = *state;
         // SAFETY: `ctx` is at a block boundary, and `block` has the length of one.
-        unsafe { bindings::__sha512_update(&mut ctx, block.as_ptr(), block.len()) };
+        let mut update = || unsafe {
+            bindings::__sha512_update(&mut ctx, block.as_ptr(), block.len());
+        };
+        // The kernel hashes with vector registers where it may.
+        match self.runner {
+            Ok(runner) => runner.with_host_state(self, update),
+            Err(_) => update(),
+        }
         *state = ctx.state.h;
     }
 

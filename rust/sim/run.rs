@@ -89,8 +89,7 @@ struct Cpu {
     td_vmcs: *mut td_vmcs::Words,
     xsave: *mut [u64; guest::XSAVE_WORDS],
     init: *mut [u64; guest::INIT_WORDS],
-    /// IA32_DEBUGCTL of the host, while a TD runs.
-    debugctl: Cell<u64>,
+    displaced: Cell<guest::Displaced>,
     /// The TDVPR of the vCPU that it ran last.
     last: Cell<u64>,
 }
@@ -132,7 +131,7 @@ impl Cpu {
             td_vmcs: pages()?.0,
             xsave: pages()?.0,
             init: pages()?.0,
-            debugctl: Cell::new(0),
+            displaced: Cell::default(),
             last: Cell::new(u64::MAX),
         })
     }
@@ -198,6 +197,14 @@ impl Runner {
     ) {
         if let Some(cpu) = self.this_cpu(machine) {
             guest::save(machine, cpu, tdcs, tdvps);
+        }
+    }
+
+    /// Runs `f`, which may use vector registers as the kernel does.
+    pub(super) fn with_host_state<R>(&self, machine: &Machine<'_>, f: impl FnOnce() -> R) -> R {
+        match self.this_cpu(machine) {
+            Some(cpu) => guest::aside(cpu, f),
+            None => f(),
         }
     }
 

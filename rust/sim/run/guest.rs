@@ -46,6 +46,16 @@ const COMPACTED: u64 = 1 << 63;
 /// An XSAVE area with nothing in it.
 pub(super) const INIT_WORDS: usize = HEADER_END;
 
+/// What the host has in the place of a TD's state, while that is loaded.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Displaced {
+    debugctl: u64,
+    xcr0: u64,
+    xss: u64,
+    /// The features of the TD; 0 if none is loaded, for every TD has some.
+    xfam: u64,
+}
+
 /// Loads the state of the vCPU.
 pub(super) fn load(
     machine: &Machine<'_>,
@@ -53,7 +63,12 @@ pub(super) fn load(
     tdcs: &Tdcs<'_, Machine<'_>>,
     tdvps: &Tdvps<'_, Machine<'_>>,
 ) {
-    cpu.debugctl.set(cpu::rdmsr(DEBUGCTL));
+    cpu.displaced.set(Displaced {
+        debugctl: cpu::rdmsr(DEBUGCTL),
+        xcr0: cpu::xcr0(),
+        xss: cpu::rdmsr(XSS),
+        xfam: tdcs.get(tdcs::fields::XFAM),
+    });
     for msr in MSRS {
         // SAFETY: The guest has these MSRs to itself, its value has been accepted by a CPU before, and the
         // host expects to lose its own.
@@ -78,6 +93,7 @@ pub(super) fn save(
     tdvps: &Tdvps<'_, Machine<'_>>,
 ) {
     save_xstate(machine, cpu, tdcs, tdvps);
+    let Displaced { debugctl, .. } = cpu.displaced.take();
     let debug = [cpu::dr0(), cpu::dr1(), cpu::dr2(), cpu::dr3()];
     for (number, value) in (0..).zip(debug) {
         tdvps.set(fields::DR0.element(number), value);
@@ -96,7 +112,7 @@ pub(super) fn save(
         cpu::set_dr3(0);
         cpu::set_dr6(DR6);
         cpu::set_cr2(0);
-        cpu::wrmsr(DEBUGCTL, cpu.debugctl.get() & DEBUGCTL_KEPT);
+        cpu::wrmsr(DEBUGCTL, debugctl & DEBUGCTL_KEPT);
     }
 }
 
@@ -155,6 +171,29 @@ fn save_xstate(
     for (page, chunk) in (0..).zip(area[..words(tdcs)].chunks(PAGE_WORDS)) {
         machine.write_words(tdvps.page((fields::XBUFF.offset >> 12) + page), chunk);
     }
+}
+
+/// Runs `f`, which may use the host's extended state: that of a TD that is loaded is put aside.
+pub(super) fn aside<R>(cpu: &Cpu, f: impl FnOnce() -> R) -> R {
+    let Displaced {
+        xcr0, xss, xfam, ..
+    } = cpu.displaced.get();
+    if xfam == 0 {
+        return f();
+    }
+    enable(xfam, xfam);
+    // SAFETY: The areas have room for these features. What the host had was enabled before.
+    unsafe {
+        ffi::tdx_sim_save_xstate(cpu.xsave.cast(), xfam);
+        ffi::tdx_sim_load_xstate(cpu.init.cast(), xfam);
+        cpu::set_xcr0(xcr0);
+        cpu::wrmsr(XSS, xss);
+    }
+    let result = f();
+    enable(xfam, xfam);
+    // SAFETY: The CPU has just saved it there.
+    unsafe { ffi::tdx_sim_load_xstate(cpu.xsave.cast(), xfam) };
+    result
 }
 
 /// Enables features in XCR0 and IA32_XSS.

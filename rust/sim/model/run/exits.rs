@@ -18,6 +18,7 @@ use super::{
         },
         tdvps::Tdvps,
         vmx::{
+            cr0,
             cr4,
             kind,
             reason,
@@ -91,9 +92,9 @@ pub fn handle<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) -> Next {
             Next::Resume
         }
         reason::CPUID => cpuid::emulate(cx, vcpu),
-        reason::RDMSR => msr::read(cx, vcpu),
-        reason::WRMSR => msr::write(cx, vcpu),
-        reason::XSETBV => state::xsetbv(cx, vcpu),
+        reason::RDMSR => msr::read(vcpu),
+        reason::WRMSR => msr::write(vcpu),
+        reason::XSETBV => state::xsetbv(vcpu),
         reason::CR_ACCESS => cr_access(tdvps),
         reason::HLT
         | reason::INVD
@@ -202,23 +203,21 @@ fn tdcall<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) -> Next {
 /// The guest wants to change a bit of CR0 or CR4 that it does not have to itself.
 fn cr_access<P: Platform>(tdvps: &Tdvps<'_, P>) -> Next {
     const CR4: u64 = 4;
+    const RSP: u32 = 4;
+
     let qualification = tdvps.get(vmcs::EXIT_QUALIFICATION);
-    let value = tdvps.get(registers::guest(((qualification >> 8) & 0xF) as u32));
-    let value = if (qualification >> 8) & 0xF == 4 {
-        tdvps.get(vmcs::GUEST_RSP)
-    } else {
-        value
+    let value = match ((qualification >> 8) & 0xF) as u32 {
+        RSP => tdvps.get(vmcs::GUEST_RSP),
+        number => tdvps.get(registers::guest(number)),
     };
     // A TD that turns machine checks or caching off is told by #VE; what it cannot have at all is #GP.
     let (owned, seen, told) = match qualification & 0xF {
         CR4 => (vmcs::CR4_GUEST_HOST_MASK, vmcs::CR4_READ_SHADOW, cr4::MCE),
-        _ => {
-            use super::super::vmx::cr0::{
-                CD,
-                NW, //
-            };
-            (vmcs::CR0_GUEST_HOST_MASK, vmcs::CR0_READ_SHADOW, CD | NW)
-        }
+        _ => (
+            vmcs::CR0_GUEST_HOST_MASK,
+            vmcs::CR0_READ_SHADOW,
+            cr0::CD | cr0::NW,
+        ),
     };
     let changed = (value ^ tdvps.get(seen)) & tdvps.get(owned);
     if changed & !told == 0 {

@@ -15,8 +15,7 @@ use super::{
             fields,
             Tdvps, //
         },
-        vp::vcpu::Vcpu,
-        Ctx, //
+        vp::vcpu::Vcpu, //
     },
     event,
     exits::Next,
@@ -67,7 +66,7 @@ const XSS: u32 = 0xDA0;
 /// begins with all that it may have enabled in it. Of performance monitoring, CET, protection keys
 /// for supervisor pages and processor trace a TD has nothing here.
 #[rustfmt::skip]
-static RULES: [Rule; 30] = [
+static RULES: [Rule; 33] = [
     // IA32_TIME_STAMP_COUNTER
     rule(0x10, 0x10, Native, Ve),
     rule(SPEC_CTRL, SPEC_CTRL, Module, Module),
@@ -109,27 +108,19 @@ static RULES: [Rule; 30] = [
     rule(0x810, 0x827, Native, Ve),
     rule(0x83F, 0x83F, Ve, Native),
     rule(XSS, XSS, Module, Module),
-    // IA32_STAR, LSTAR; IA32_FMASK is further below
-    rule(0xC000_0081, 0xC000_0082, Native, Native),
-];
-
-/// As [`RULES`], for the MSRs above those.
-static HIGH_RULES: [Rule; 3] = [
     // IA32_EFER
     rule(0xC000_0080, 0xC000_0080, Native, Ve),
-    // IA32_FMASK
+    // IA32_STAR, LSTAR and FMASK; IA32_CSTAR is for compatibility mode, where there is no SYSCALL
+    rule(0xC000_0081, 0xC000_0082, Native, Native),
     rule(0xC000_0084, 0xC000_0084, Native, Native),
     // IA32_FS_BASE, IA32_GS_BASE, IA32_KERNEL_GS_BASE, IA32_TSC_AUX
     rule(0xC000_0100, 0xC000_0103, Native, Native),
 ];
 
-fn rules() -> impl Iterator<Item = &'static Rule> {
-    RULES.iter().chain(&HIGH_RULES)
-}
-
 fn rule_of(msr: u32) -> &'static Rule {
     static OTHERS: Rule = rule(0, 0, Ve, Ve);
-    rules()
+    RULES
+        .iter()
         .find(|rule| rule.msrs.contains(&msr))
         .unwrap_or(&OTHERS)
 }
@@ -157,7 +148,7 @@ pub fn init_bitmaps<P: Platform>(p: &P, tdcs: &Tdcs<'_, P>) {
         let word = bitmaps.element(bit / u64::BITS);
         tdcs.set(word, tdcs.get(word) & !1u64.wrapping_shl(bit % u64::BITS));
     };
-    for rule in rules() {
+    for rule in &RULES {
         for msr in rule.msrs.clone() {
             if rule.read == Native {
                 clear(bit(msr));
@@ -175,7 +166,7 @@ fn done<P: Platform>(tdvps: &Tdvps<'_, P>) -> Next {
 }
 
 /// RDMSR.
-pub fn read<P: Platform>(_cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) -> Next {
+pub fn read<P: Platform>(vcpu: &Vcpu<'_, P>) -> Next {
     let tdvps = &vcpu.tdvps;
     let msr = tdvps.get(fields::RCX) as u32;
     match rule_of(msr).read {
@@ -196,7 +187,7 @@ pub fn read<P: Platform>(_cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) -> Next {
 }
 
 /// WRMSR.
-pub fn write<P: Platform>(_cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) -> Next {
+pub fn write<P: Platform>(vcpu: &Vcpu<'_, P>) -> Next {
     /// IA32_SPEC_CTRL bits that a TD may set: IBRS, STIBP and SSBD.
     const SPEC_CTRL_BITS: u64 = 7;
 
@@ -234,9 +225,9 @@ mod tests {
 
     #[test]
     fn no_msr_has_two_rules() {
-        for msr in rules().flat_map(|rule| rule.msrs.clone()) {
+        for msr in RULES.iter().flat_map(|rule| rule.msrs.clone()) {
             assert_eq!(
-                rules().filter(|rule| rule.msrs.contains(&msr)).count(),
+                RULES.iter().filter(|rule| rule.msrs.contains(&msr)).count(),
                 1,
                 "{msr:#x}"
             );

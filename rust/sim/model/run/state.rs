@@ -17,8 +17,7 @@ use super::{
         platform::Platform,
         tdcs,
         tdvps::fields,
-        vp::vcpu::Vcpu,
-        Ctx, //
+        vp::vcpu::Vcpu, //
     },
     event,
     exits::Next, //
@@ -130,7 +129,7 @@ pub const XSS_MASK: u64 = 0x1_DD00;
 pub const X87: u64 = 1 << 0;
 
 /// XSETBV: the guest chooses among the features that the TD has.
-pub fn xsetbv<P: Platform>(_cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) -> Next {
+pub fn xsetbv<P: Platform>(vcpu: &Vcpu<'_, P>) -> Next {
     const SSE: u64 = 1 << 1;
     const AVX: u64 = 1 << 2;
     const AVX512: u64 = 7 << 5;
