@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "fixture.h"
+#include "huge.h"
 #include "inside.h"
 #include "inside/accept.h"
 
@@ -42,6 +43,22 @@ TEST_F(tdx, large_accept_of_small_pages)
 	inside_finish(_metadata, &td, 0);
 	EXPECT_EQ(0, td.mailbox->value[TOOK_2M]);
 	EXPECT_EQ(SZ_2M / PAGE_SIZE, td.mailbox->value[TOOK_4K]);
+	inside_close(_metadata, &td);
+}
+
+/* Where KVM maps 2M at once, the TD accepts them at once. */
+TEST_F(tdx, large_accept)
+{
+	const bool huge = variant->backend == BACKEND_RUST;
+	struct inside td;
+
+	huge_pages_on(_metadata, self);
+	inside_start(_metadata, &td, "accept", 1, ACCEPT_LARGE);
+	ASSERT_EQ(0, td_allocate(td.vm.slot[0].gmem, INSIDE_FREE, SZ_2M)) TH_LOG("fallocate(): %s", strerror(errno));
+	inside_finish(_metadata, &td, 0);
+	EXPECT_EQ(huge ? 1 : 0, td.mailbox->value[TOOK_2M]);
+	EXPECT_EQ(huge ? 0 : SZ_2M / PAGE_SIZE, td.mailbox->value[TOOK_4K]);
+	EXPECT_EQ(SZ_2M / PAGE_SIZE, pages_of(_metadata, INSIDE_FREE, SZ_2M).mapped);
 	inside_close(_metadata, &td);
 }
 
@@ -103,26 +120,42 @@ TEST_F(tdx, outside)
 	inside_close(_metadata, &td);
 }
 
+/* The VMM that is to die: it says whenever its TD begins to take memory, which it does for ever. */
+static void take_for_ever(struct __test_metadata *_metadata, int said)
+{
+	struct inside td;
+
+	inside_start(_metadata, &td, "accept", 1, ACCEPT_FOR_EVER);
+	for (;;) {
+		inside_run(_metadata, &td, 0, KVM_EXIT_IO);
+		ASSERT_EQ(1, write(said, "", 1));
+	}
+}
+
 /* A VMM that is killed while its TD takes memory leaves nothing behind: the fixture looks. */
 TEST_F(tdx, kill)
 {
-	int status;
+	int status, said[2];
 	pid_t vmm;
+	char byte;
 
 	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, pipe(said));
 		vmm = fork();
 		ASSERT_LE(0, vmm);
 		if (!vmm) {
-			struct inside td;
-
-			inside_start(_metadata, &td, "accept", 1, ACCEPT_FOR_EVER);
-			run_vcpu(&td.vcpu[0].run);
+			take_for_ever(_metadata, said[1]);
 			_exit(1);
 		}
-		usleep(50000 + i * 17000);
+		close(said[1]);
+		/* Not before the TD runs, however long it takes to make one. */
+		ASSERT_EQ(1, read(said[0], &byte, 1)) TH_LOG("the VMM has ended");
+		usleep(10000 + i * 17000);
 		ASSERT_EQ(0, kill(vmm, SIGKILL));
 		ASSERT_EQ(vmm, waitpid(vmm, &status, 0));
-		EXPECT_TRUE(WIFSIGNALED(status)) TH_LOG("it came to an end by itself");
+		/* An assertion that fails there is a signal, too. */
+		EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) TH_LOG("wait status %#x", status);
+		close(said[0]);
 	}
 }
 

@@ -1,20 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory of a TD changes hands while its vCPUs work with it. */
 #include "fixture.h"
+#include "huge.h"
 #include "inside.h"
 #include "inside/convert.h"
 
 /* One vCPU converts pages, another one works in the same 2M. */
+static void convert(struct __test_metadata *_metadata, struct inside *td)
+{
+	inside_run_thread(_metadata, td, 0);
+	inside_run_thread(_metadata, td, 1);
+	inside_join(_metadata, td, 0);
+	inside_join(_metadata, td, 1);
+	EXPECT_EQ(2 * CONVERT_NR, td->vcpu[0].run.exits[KVM_EXIT_HYPERCALL]);
+	EXPECT_EQ(0, pages_of(_metadata, INSIDE_FREE, SZ_2M).leaves[1]) TH_LOG("2M pages");
+	EXPECT_EQ(SZ_2M / PAGE_SIZE, pages_of(_metadata, INSIDE_FREE, SZ_2M).mapped);
+}
+
 TEST_F(tdx, conversion)
 {
 	struct inside td;
 
 	inside_start(_metadata, &td, "convert", 2, CONVERT);
-	inside_run_thread(_metadata, &td, 0);
-	inside_run_thread(_metadata, &td, 1);
-	inside_join(_metadata, &td, 0);
-	inside_join(_metadata, &td, 1);
-	EXPECT_EQ(2 * CONVERT_NR, td.vcpu[0].run.exits[KVM_EXIT_HYPERCALL]);
+	convert(_metadata, &td);
+	inside_close(_metadata, &td);
+}
+
+/* The 2M is one page of the TD, which is split under the vCPU that works in it. */
+TEST_F(tdx, conversion_in_a_huge_page)
+{
+	struct inside td;
+
+	huge_pages_on(_metadata, self);
+	inside_start(_metadata, &td, "convert", 2, CONVERT);
+	ASSERT_EQ(0, td_allocate(td.vm.slot[0].gmem, INSIDE_FREE, SZ_2M)) TH_LOG("fallocate(): %s", strerror(errno));
+	convert(_metadata, &td);
+	if (variant->backend == BACKEND_RUST) {
+		EXPECT_LT(0, sim_calls_since(&self->before.calls, "TDH.MEM.PAGE.DEMOTE", true).ok) TH_LOG("the page was split");
+	}
 	inside_close(_metadata, &td);
 }
 
@@ -32,6 +55,28 @@ TEST_F(tdx, punch_hole)
 		ASSERT_EQ(0, td_punch_hole(td.vm.slot[0].gmem, INSIDE_FREE, PAGE_SIZE));
 	}
 	inside_finish(_metadata, &td, 0);
+	inside_close(_metadata, &td);
+}
+
+/* As above, but the vCPU does not stop for it: it must not have the old page any more by the time the host has it. */
+TEST_F(tdx, punch_hole_under_a_running_vcpu)
+{
+	const __u64 rounds = 16;
+	volatile __u64 *value;
+	struct inside td;
+
+	inside_start(_metadata, &td, "convert", 1, PUNCH_RUNNING);
+	value = td.mailbox->value;
+	inside_run_thread(_metadata, &td, 0);
+	for (__u64 round = 1; round <= rounds; round++) {
+		/* The TD has got what it touched, and is at work in it. */
+		for (__u64 looks = value[PUNCH_LOOKS]; value[PUNCH_FOUND] < round || value[PUNCH_LOOKS] < looks + 2;)
+			inside_pause(_metadata, &td, 0);
+		ASSERT_EQ(0, td_punch_hole(td.vm.slot[0].gmem, INSIDE_FREE, PAGE_SIZE));
+	}
+	value[STOP] = 1;
+	inside_join(_metadata, &td, 0);
+	EXPECT_LE(rounds, value[PUNCH_FOUND]);
 	inside_close(_metadata, &td);
 }
 

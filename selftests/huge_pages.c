@@ -8,24 +8,12 @@
 #include <pthread.h>
 
 #include "fixture.h"
+#include "huge.h"
 #include "vm.h"
-
-#define PARAMETER	"/sys/module/kvm_intel/parameters/tdx_huge_pages"
 
 #define LEVEL_4K	0
 #define LEVEL_2M	1
 #define PAGES_PER_2M	(SZ_2M / PAGE_SIZE)
-
-static void huge_pages_off(void)
-{
-	write_file(PARAMETER, "N");
-}
-
-static void huge_pages_on(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self)
-{
-	self->undo = huge_pages_off;
-	ASSERT_EQ(0, write_file(PARAMETER, "Y"));
-}
 
 /* A TD with @nr huge pages of contiguous memory from 2M up. */
 static void start(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self, struct test_vm *vm, __u64 nr)

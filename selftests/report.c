@@ -21,6 +21,7 @@ enum {
 };
 
 #define TCB_SIZE	239
+#define MAC_SIZE	32
 #define HASH_SIZE	SHA384_DIGEST_LENGTH
 
 static void to_hex(const __u8 *bytes, size_t size, char *hex)
@@ -66,7 +67,7 @@ TEST_F(tdx, report)
 	struct inside td;
 	__u64 xfam;
 
-	inside_start(_metadata, &td, "report", 1, 0);
+	inside_start(_metadata, &td, "report", 1, REPORT_BYTE);
 	inside_finish(_metadata, &td, 0);
 	ASSERT_EQ(1, td.mailbox->value[0]);
 	memcpy(report, (void *)td.mailbox->bytes, sizeof(report));
@@ -77,7 +78,7 @@ TEST_F(tdx, report)
 	for (int i = 0; i < 64; i++) {
 		ASSERT_EQ(REPORT_BYTE, report[DATA + i]);
 	}
-	EXPECT_NE(0, memcmp(report + MAC, zero, 32)) TH_LOG("there is a MAC");
+	EXPECT_NE(0, memcmp(report + MAC, zero, MAC_SIZE)) TH_LOG("there is a MAC");
 	memcpy(&xfam, report + XFAM, sizeof(xfam));
 	EXPECT_EQ(td.vm.caps->supported_xfam, xfam);
 
@@ -93,18 +94,19 @@ TEST_F(tdx, report)
 /* The MAC is of this boot's key and of all that is before it. */
 TEST_F(tdx, mac)
 {
-	__u8 mac[2][32], data[2][END];
+	const __u8 byte[] = { REPORT_BYTE, REPORT_BYTE, REPORT_BYTE + 1 };
+	__u8 report[ARRAY_SIZE(byte)][END];
 	struct inside td;
 
-	for (int i = 0; i < 2; i++) {
-		inside_start(_metadata, &td, "report", 1, 0);
+	for (int i = 0; i < ARRAY_SIZE(byte); i++) {
+		inside_start(_metadata, &td, "report", 1, byte[i]);
 		inside_finish(_metadata, &td, 0);
-		memcpy(data[i], (void *)td.mailbox->bytes, END);
-		memcpy(mac[i], data[i] + MAC, sizeof(mac[i]));
+		memcpy(report[i], (void *)td.mailbox->bytes, END);
 		inside_close(_metadata, &td);
 	}
-	EXPECT_EQ(0, memcmp(data[0], data[1], MAC)) TH_LOG("the same program has the same report");
-	EXPECT_EQ(0, memcmp(mac[0], mac[1], sizeof(mac[0]))) TH_LOG("the key is made once for each boot");
+	EXPECT_EQ(0, memcmp(report[0], report[1], MAC)) TH_LOG("the same program has the same report");
+	EXPECT_EQ(0, memcmp(report[0] + MAC, report[1] + MAC, MAC_SIZE)) TH_LOG("the key is made once for each boot");
+	EXPECT_NE(0, memcmp(report[0] + MAC, report[2] + MAC, MAC_SIZE)) TH_LOG("other data have another MAC");
 }
 
 TEST_HARNESS_MAIN

@@ -64,17 +64,46 @@ static void nothing(int signal)
 {
 }
 
+/* Signals come again and again: the first may come before KVM_RUN. */
+static void start_signals(struct __test_metadata *_metadata)
+{
+	struct sigaction action = { .sa_handler = nothing };
+
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	ualarm(20000, 20000);
+}
+
+static void run_until_signal(struct __test_metadata *_metadata, struct inside *td)
+{
+	ASSERT_EQ(-1, run_vcpu(&td->vcpu[0].run)) TH_LOG("exit for '%s'", run_exit_name(td->vcpu[0].run.run->exit_reason));
+	ASSERT_EQ(EINTR, errno);
+}
+
 /* A guest that asks for nothing leaves when somebody wants its CPU. */
 TEST_F(tdx, signal)
 {
-	struct sigaction action = { .sa_handler = nothing };
 	struct inside td;
 
-	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
 	inside_start(_metadata, &td, "run", 1, RUN_SPIN);
-	ualarm(20000, 0);
-	EXPECT_EQ(-1, run_vcpu(&td.vcpu[0].run));
-	EXPECT_EQ(EINTR, errno);
+	start_signals(_metadata);
+	run_until_signal(_metadata, &td);
+	ualarm(0, 0);
+	inside_close(_metadata, &td);
+}
+
+/* A signal ends KVM_RUN of a guest that has halted, and does not wake the guest. */
+TEST_F(tdx, signal_to_halted)
+{
+	struct inside td;
+
+	inside_start(_metadata, &td, "run", 1, RUN_HALT);
+	start_signals(_metadata);
+	while (!td.mailbox->value[HALTS])
+		run_until_signal(_metadata, &td);
+	for (int i = 0; i < 3; i++)
+		run_until_signal(_metadata, &td);
+	EXPECT_EQ(1, td.mailbox->value[HALTS]);
+	ualarm(0, 0);
 	inside_close(_metadata, &td);
 }
 

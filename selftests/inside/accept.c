@@ -108,8 +108,12 @@ static void race(u32 vcpu)
 static void accept_for_ever(void)
 {
 	for (;;) {
-		for (u64 gpa = INSIDE_FREE; gpa < INSIDE_MEMORY; gpa += PAGE_SIZE)
+		for (u64 gpa = INSIDE_FREE; gpa < INSIDE_MEMORY; gpa += PAGE_SIZE) {
 			CHECK_EQ(0, accept(gpa, 0));
+			/* For the test to know that the work is under way. */
+			if (gpa == INSIDE_FREE)
+				port_out(INSIDE_PORT, 4, 0);
+		}
 		CHECK_EQ(TDVMCALL_SUCCESS, map_gpa(INSIDE_SHARED_BIT | INSIDE_FREE, INSIDE_MEMORY - INSIDE_FREE));
 		CHECK_EQ(TDVMCALL_SUCCESS, map_gpa(INSIDE_FREE, INSIDE_MEMORY - INSIDE_FREE));
 	}

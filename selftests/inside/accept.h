@@ -17,8 +17,6 @@ enum {
 	TOOK_4K,
 	/* ACCEPT_LAZY: the #VEs that it was. */
 	VES,
-	/* SHARE: the test has written. */
-	WRITTEN,
 };
 
 /* ACCEPT_OUTSIDE: no memory of the TD. */

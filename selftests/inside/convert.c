@@ -28,26 +28,34 @@ static void convert_page(u64 index)
 	page(index)[0] = index;
 }
 
+/* All of the 2M, at once where the host has mapped it so. */
+static void accept_2m(void)
+{
+	if (!accept(INSIDE_FREE, 1))
+		return;
+	for (u64 i = 0; i < SIZE_2M / PAGE_SIZE; i++)
+		CHECK_EQ(0, accept((u64)page(i), 0));
+}
+
+/* vCPU 0 converts some pages; the rest of the 2M is vCPU 1's, who loses nothing of it. */
 static void convert(u32 vcpu)
 {
 	const u64 own = CONVERT_NR, all = SIZE_2M / PAGE_SIZE;
 	u64 rounds = 0;
 
 	if (vcpu == 0) {
-		for (u64 i = 0; i < CONVERT_NR; i++)
-			CHECK_EQ(0, accept((u64)page(i), 0));
-		wait_for(&ready, 1);
+		accept_2m();
+		ready = 1;
+		wait_for(&ready, 2);
 		for (u64 i = 0; i < CONVERT_NR; i++)
 			convert_page(i);
 		done = 1;
 		return;
 	}
-	/* The rest of the 2M is another's, who loses nothing of it. */
-	for (u64 i = own; i < all; i += 16) {
-		CHECK_EQ(0, accept((u64)page(i), 0));
+	wait_for(&ready, 1);
+	for (u64 i = own; i < all; i += 16)
 		page(i)[1] = i;
-	}
-	ready = 1;
+	ready = 2;
 	while (!done || !rounds) {
 		for (u64 i = own; i < all; i += 16) {
 			CHECK_EQ(i, page(i)[1]);
@@ -69,6 +77,37 @@ static void punch(void)
 		mailbox->value[PUNCH_ROUNDS] = round + 1;
 		/* The test punches the hole. */
 		port_out(INSIDE_PORT, 4, round);
+	}
+}
+
+static volatile u64 renewed;
+static bool in_holes;
+
+/* The host has taken a page away, and KVM has added a new one where the TD touched it. */
+bool inside_on_trap(struct trap *trap, const struct ve *ve)
+{
+	(void)trap;
+	if (!in_holes || !ve || ve->reason != 48)
+		return false;
+	CHECK_EQ(0, accept(ve->gpa & ~(PAGE_SIZE - 1), 0));
+	renewed++;
+	return true;
+}
+
+/* The host takes the page away again and again while the TD works in it: there is what the TD has written, or nothing. */
+static void work_in_holes(void)
+{
+	volatile u64 *p = page(0);
+	u64 found, written = 0;
+
+	in_holes = true;
+	while (!mailbox->value[STOP]) {
+		found = p[0];
+		if (found)
+			CHECK_EQ(written, found);
+		p[0] = ++written;
+		mailbox->value[PUNCH_FOUND] = renewed;
+		mailbox->value[PUNCH_LOOKS] = written;
 	}
 }
 
@@ -111,6 +150,9 @@ void inside_main(u32 vcpu, u64 argument)
 		break;
 	case PUNCH:
 		punch();
+		break;
+	case PUNCH_RUNNING:
+		work_in_holes();
 		break;
 	case RANDOM_WORK:
 		work(vcpu);

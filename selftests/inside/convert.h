@@ -3,6 +3,7 @@
 enum {
 	CONVERT,
 	PUNCH,
+	PUNCH_RUNNING,
 	RANDOM_WORK,
 };
 
@@ -13,6 +14,9 @@ enum {
 	/* PUNCH: rounds of the TD, and the last one that the test wants. */
 	PUNCH_ROUNDS,
 	PUNCH_LAST,
+	/* PUNCH_RUNNING: times that the page was new, and times that the TD looked. */
+	PUNCH_FOUND,
+	PUNCH_LOOKS,
 	/* RANDOM_WORK: the TD is to stop; rounds and checksum of each vCPU. */
 	STOP,
 	ROUNDS,

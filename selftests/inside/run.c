@@ -20,7 +20,7 @@ static void tell_start(struct mailbox *mailbox)
 	mailbox->value[START_INDEX] = info.r9;
 }
 
-/* A stack that nothing is mapped at, and no way to tell. */
+/* An exception, and no table to find the handler of it or of any other in. */
 static void triple_fault(void)
 {
 	struct {
@@ -29,6 +29,15 @@ static void triple_fault(void)
 	} __attribute__((packed)) none = { };
 
 	asm volatile("lidt %0\n\tud2" : : "m" (none));
+}
+
+/* Nothing wakes it. */
+static void halt_for_ever(struct mailbox *mailbox)
+{
+	for (;;) {
+		mailbox->value[HALTS]++;
+		halt();
+	}
 }
 
 void inside_main(u32 vcpu, u64 argument)
@@ -48,6 +57,8 @@ void inside_main(u32 vcpu, u64 argument)
 	case RUN_SPIN:
 		for (;;)
 			asm volatile("pause");
+	case RUN_HALT:
+		halt_for_ever(inside_shared(INSIDE_MAILBOX));
 	}
 	(void)vcpu;
 }

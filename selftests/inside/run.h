@@ -6,6 +6,7 @@ enum {
 	RUN_FATAL,
 	RUN_TRIPLE_FAULT,
 	RUN_SPIN,
+	RUN_HALT,
 };
 
 enum {
@@ -18,3 +19,6 @@ enum {
 	START_VCPUS,
 	START_INDEX,
 };
+
+/* RUN_HALT: how often the TD wanted to halt. */
+#define HALTS	0

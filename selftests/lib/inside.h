@@ -148,6 +148,15 @@ static __maybe_unused void inside_run_thread(struct __test_metadata *_metadata, 
 	ASSERT_EQ(0, pthread_create(&td->vcpu[vcpu].thread, &attr, inside_thread, &td->vcpu[vcpu]));
 }
 
+/* Lets some time go by, as long as that thread is at it. */
+static __maybe_unused void inside_pause(struct __test_metadata *_metadata, struct inside *td, int vcpu)
+{
+	struct inside_vcpu *v = &td->vcpu[vcpu];
+
+	ASSERT_NE(0, pthread_tryjoin_np(v->thread, NULL)) TH_LOG("KVM_RUN has come back; said: %s", v->console);
+	usleep(1000);
+}
+
 /* Waits for that thread; the program has come to its end. */
 static __maybe_unused void inside_join(struct __test_metadata *_metadata, struct inside *td, int vcpu)
 {

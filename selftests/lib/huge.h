@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Huge pages of private memory, for as long as a test lasts. KVM's own S-EPT operations make none: they cannot split them. */
+#ifndef HUGE_H
+#define HUGE_H
+
+#include "files.h"
+#include "fixture.h"
+
+#define HUGE_PARAMETER	"/sys/module/kvm_intel/parameters/tdx_huge_pages"
+
+static void huge_pages_off(void)
+{
+	write_file(HUGE_PARAMETER, "N");
+}
+
+static void huge_pages_on(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self)
+{
+	self->undo = huge_pages_off;
+	ASSERT_EQ(0, write_file(HUGE_PARAMETER, "Y"));
+}
+
+#endif
