@@ -5,48 +5,13 @@
 // `bitfield!` defines constants without documentation.
 #![allow(missing_docs)]
 
+use super::leaf::leaf_functions;
 use kernel::bitfield;
 
-macro_rules! leaves {
-    ($($variant:ident = $number:literal, $name:literal, $max_version:literal;)*) => {
-        /// A leaf function of the guest side.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[repr(u16)]
-        pub enum GuestLeaf {
-            $(#[doc = concat!($name, ".")] $variant = $number,)*
-        }
-
-        impl GuestLeaf {
-            /// All leaves, by number.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// Returns the leaf of that number.
-            pub const fn from_raw(raw: u16) -> Option<Self> {
-                match raw {
-                    $($number => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
-
-            /// Returns the name of the leaf.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
-            /// Returns the highest version of the leaf.
-            pub const fn max_version(self) -> u8 {
-                match self {
-                    $(Self::$variant => $max_version,)*
-                }
-            }
-        }
-    };
-}
-
 // Leaf = number, name, highest version. TDX ABI: "TDCALL instruction".
-leaves! {
+leaf_functions! {
+    /// A guest-side leaf function of the TDX module.
+    GuestLeaf;
     VpVmcall = 0, "TDG.VP.VMCALL", 0;
     VpInfo = 1, "TDG.VP.INFO", 0;
     MrRtmrExtend = 2, "TDG.MR.RTMR.EXTEND", 0;

@@ -58,20 +58,20 @@ pub enum Interrupted {
     ResumeOutputs,
 }
 
-macro_rules! leaves {
-    ($($variant:ident = $number:literal, $name:literal, $version:literal, $v1_5_01:expr,
-        $interrupted:ident;)*) => {
-        /// A host-side leaf function of the TDX module.
+/// Makes the enum of one side's leaf functions from the table of them.
+macro_rules! leaf_functions {
+    ($(#[$doc:meta])* $leaf:ident; $($variant:ident = $number:literal, $name:literal, $version:literal;)*) => {
+        $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u16)]
-        pub enum Leaf {
+        pub enum $leaf {
             $(
                 #[doc = concat!($name, ".")]
                 $variant = $number,
             )*
         }
 
-        impl Leaf {
+        impl $leaf {
             /// All leaves, in the order of their numbers.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
@@ -90,13 +90,27 @@ macro_rules! leaves {
                 }
             }
 
-            /// Returns the highest interface version that hosts of today use or modules offer.
+            /// Returns the highest interface version that is in use today or that modules offer.
             pub const fn max_version(self) -> u8 {
                 match self {
                     $(Self::$variant => $version,)*
                 }
             }
+        }
+    };
+}
+pub(super) use leaf_functions;
 
+macro_rules! leaves {
+    ($($variant:ident = $number:literal, $name:literal, $version:literal, $v1_5_01:expr,
+        $interrupted:ident;)*) => {
+        leaf_functions! {
+            /// A host-side leaf function of the TDX module.
+            Leaf;
+            $($variant = $number, $name, $version;)*
+        }
+
+        impl Leaf {
             /// Returns the highest interface version of module 1.5.01, `None` where that module
             /// does not have the leaf.
             pub const fn max_version_1_5_01(self) -> Option<u8> {
