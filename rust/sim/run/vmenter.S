@@ -4,11 +4,10 @@
 #include <asm/asm.h>
 #include <asm/unwind_hints.h>
 
+#include "regs.h"
+
 /* As enum vmcs_field of asm/vmx.h, which is for C alone. */
 #define HOST_RSP	0x6c14
-
-/* A register of the array that rust/sim/run.rs hands over, by its number in instructions. */
-#define REG(number)	((number) * 8)
 
 .text
 
@@ -31,21 +30,7 @@ SYM_FUNC_START(tdx_sim_vmenter)
 	mov $HOST_RSP, %eax
 	vmwrite %rsp, %rax
 
-	mov REG(0)(%rdi), %rax
-	mov REG(1)(%rdi), %rcx
-	mov REG(2)(%rdi), %rdx
-	mov REG(3)(%rdi), %rbx
-	mov REG(5)(%rdi), %rbp
-	mov REG(6)(%rdi), %rsi
-	mov REG(8)(%rdi), %r8
-	mov REG(9)(%rdi), %r9
-	mov REG(10)(%rdi), %r10
-	mov REG(11)(%rdi), %r11
-	mov REG(12)(%rdi), %r12
-	mov REG(13)(%rdi), %r13
-	mov REG(14)(%rdi), %r14
-	mov REG(15)(%rdi), %r15
-	mov REG(7)(%rdi), %rdi
+	LOAD_REGS
 
 	UNWIND_HINT_SAVE
 	vmlaunch
@@ -55,23 +40,7 @@ SYM_INNER_LABEL_ALIGN(tdx_sim_vmexit, SYM_L_GLOBAL)
 	UNWIND_HINT_RESTORE
 	ENDBR
 
-	push %rdi
-	mov 8(%rsp), %rdi
-	mov %rax, REG(0)(%rdi)
-	mov %rcx, REG(1)(%rdi)
-	mov %rdx, REG(2)(%rdi)
-	mov %rbx, REG(3)(%rdi)
-	mov %rbp, REG(5)(%rdi)
-	mov %rsi, REG(6)(%rdi)
-	pop REG(7)(%rdi)
-	mov %r8, REG(8)(%rdi)
-	mov %r9, REG(9)(%rdi)
-	mov %r10, REG(10)(%rdi)
-	mov %r11, REG(11)(%rdi)
-	mov %r12, REG(12)(%rdi)
-	mov %r13, REG(13)(%rdi)
-	mov %r14, REG(14)(%rdi)
-	mov %r15, REG(15)(%rdi)
+	STORE_REGS
 
 	/* Nothing of the guest stays where the host could take it for its own. */
 	xor %ecx, %ecx
