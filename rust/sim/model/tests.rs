@@ -54,6 +54,22 @@ pub(super) struct Sim {
     pub(super) module: Module,
 }
 
+/// RAX, and RCX, RDX, R8 and R9 from `inputs`; the rest 0.
+pub fn registers(rax: u64, inputs: &[u64]) -> Regs {
+    let input = |i| inputs.get(i).copied().unwrap_or(0);
+    Regs {
+        rax,
+        args: Args {
+            rcx: input(0),
+            rdx: input(1),
+            r8: input(2),
+            r9: input(3),
+            ..Args::default()
+        },
+        ..Regs::default()
+    }
+}
+
 impl Sim {
     /// A module that was just loaded.
     pub(super) fn cold(profile: Profile) -> Self {
@@ -99,18 +115,7 @@ impl Sim {
 
     /// A SEAMCALL with RCX, RDX, R8 and R9 from `inputs`, the rest 0.
     pub(super) fn call(&self, lp: u32, leaf: impl Into<Rax>, inputs: &[u64]) -> (Status, Args) {
-        let input = |i| inputs.get(i).copied().unwrap_or(0);
-        let mut regs = Regs {
-            rax: leaf.into().into_raw(),
-            args: Args {
-                rcx: input(0),
-                rdx: input(1),
-                r8: input(2),
-                r9: input(3),
-                ..Args::default()
-            },
-            ..Regs::default()
-        };
+        let mut regs = registers(leaf.into().into_raw(), inputs);
         // The processors take turns with the packages.
         let cpu = self.machine.cpu(lp, lp % self.machine.config.nr_packages);
         let called = Rax::from_raw(regs.rax).known_leaf();

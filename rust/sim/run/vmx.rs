@@ -8,8 +8,7 @@ use crate::sim::{
 };
 use core::arch::asm;
 
-/// VMCS fields that the TD VMCS does not have: those of the host, and of KVM's kind of EPT pointer.
-/// Intel SDM, volume 3, appendix B.
+/// VMCS fields of the host, which the TD VMCS does not have. Intel SDM, volume 3, appendix B.
 pub(super) mod host {
     pub(crate) const ES_SELECTOR: u32 = 0xC00;
     pub(crate) const CS_SELECTOR: u32 = 0xC02;

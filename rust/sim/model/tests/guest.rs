@@ -22,6 +22,7 @@ use super::{
         Ctx,
         Regs, //
     },
+    registers,
     Sim,
     TD_PARAMS, //
 };
@@ -127,18 +128,7 @@ impl Td {
 
     /// A TDCALL with RCX, RDX, R8 and R9 from `inputs`.
     pub fn tdcall(&self, rax: u64, inputs: &[u64]) -> (Outcome, Regs) {
-        let input = |i| inputs.get(i).copied().unwrap_or(0);
-        let mut regs = Regs {
-            rax,
-            args: Args {
-                rcx: input(0),
-                rdx: input(1),
-                r8: input(2),
-                r9: input(3),
-                ..Args::default()
-            },
-            ..Regs::default()
-        };
+        let mut regs = registers(rax, inputs);
         let outcome = self.inside(|cx, vcpu| tdg::tdcall(cx, vcpu, &mut regs));
         (outcome, regs)
     }
