@@ -67,10 +67,7 @@ TEST_F(tdx, race)
 	struct inside td;
 
 	inside_start(_metadata, &td, "accept", 2, ACCEPT_RACE);
-	inside_run_thread(_metadata, &td, 0);
-	inside_run_thread(_metadata, &td, 1);
-	inside_join(_metadata, &td, 0);
-	inside_join(_metadata, &td, 1);
+	inside_finish_all(_metadata, &td);
 	EXPECT_EQ(ACCEPT_NR, pages_of(_metadata, INSIDE_FREE, ACCEPT_NR * PAGE_SIZE).mapped);
 	inside_close(_metadata, &td);
 }

@@ -8,10 +8,7 @@
 /* One vCPU converts pages, another one works in the same 2M. */
 static void convert(struct __test_metadata *_metadata, struct inside *td)
 {
-	inside_run_thread(_metadata, td, 0);
-	inside_run_thread(_metadata, td, 1);
-	inside_join(_metadata, td, 0);
-	inside_join(_metadata, td, 1);
+	inside_finish_all(_metadata, td);
 	EXPECT_EQ(2 * CONVERT_NR, td->vcpu[0].run.exits[KVM_EXIT_HYPERCALL]);
 	EXPECT_EQ(0, pages_of(_metadata, INSIDE_FREE, SZ_2M).leaves[1]) TH_LOG("2M pages");
 	EXPECT_EQ(SZ_2M / PAGE_SIZE, pages_of(_metadata, INSIDE_FREE, SZ_2M).mapped);

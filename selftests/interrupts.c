@@ -6,47 +6,34 @@
 #include "inside.h"
 #include "inside/interrupts.h"
 
-static void run_two(struct __test_metadata *_metadata, __u64 what)
+static void run(struct __test_metadata *_metadata, int vcpus, __u64 what)
 {
 	struct inside td;
 
-	inside_start(_metadata, &td, "interrupts", 2, what);
-	inside_run_thread(_metadata, &td, 0);
-	inside_run_thread(_metadata, &td, 1);
-	inside_join(_metadata, &td, 0);
-	inside_join(_metadata, &td, 1);
-	EXPECT_EQ(INTERRUPTS_NR, td.mailbox->value[CAME]);
-	inside_close(_metadata, &td);
-}
-
-static void run_one(struct __test_metadata *_metadata, __u64 what)
-{
-	struct inside td;
-
-	inside_start(_metadata, &td, "interrupts", 1, what);
-	inside_finish(_metadata, &td, 0);
+	inside_start(_metadata, &td, "interrupts", vcpus, what);
+	inside_finish_all(_metadata, &td);
 	EXPECT_EQ(INTERRUPTS_NR, td.mailbox->value[CAME]);
 	inside_close(_metadata, &td);
 }
 
 TEST_F(tdx, ipi)
 {
-	run_two(_metadata, IPI);
+	run(_metadata, 2, IPI);
 }
 
 TEST_F(tdx, ipi_to_halted)
 {
-	run_two(_metadata, IPI_TO_HALTED);
+	run(_metadata, 2, IPI_TO_HALTED);
 }
 
 TEST_F(tdx, timer)
 {
-	run_one(_metadata, TIMER);
+	run(_metadata, 1, TIMER);
 }
 
 TEST_F(tdx, self_ipi)
 {
-	run_one(_metadata, SELF_IPI);
+	run(_metadata, 1, SELF_IPI);
 }
 
 /* KVM asks the TDX module to inject them. */

@@ -5,22 +5,24 @@
 #include "inside.h"
 #include "inside/tdvmcall.h"
 
-struct device {
-	__u64 last;
+/* What the host was asked for, and the device that the TD finds. */
+struct asked {
 	int reads, writes;
+	__u64 last;			/* value written */
+	__u64 exits[RUN_EXITS];		/* by KVM's reasons */
 };
 
-static void access_device(struct device *device, bool write, void *data, __u32 size)
+static void access_device(struct asked *asked, bool write, void *data, __u32 size)
 {
-	__u64 answer = ~device->last;
+	__u64 answer = ~asked->last;
 
 	if (write) {
-		device->last = 0;
-		memcpy(&device->last, data, size);
-		device->writes++;
+		asked->last = 0;
+		memcpy(&asked->last, data, size);
+		asked->writes++;
 	} else {
 		memcpy(data, &answer, size);
-		device->reads++;
+		asked->reads++;
 	}
 }
 
@@ -48,123 +50,87 @@ static void answer_tdx(struct __test_metadata *_metadata, struct kvm_run *run)
 }
 
 /* Runs the program for a subject to its end. */
-static void ask(struct __test_metadata *_metadata, __u64 subject, struct device *device, struct inside *td)
+static struct asked ask(struct __test_metadata *_metadata, __u64 subject)
 {
+	struct asked asked = { };
 	struct kvm_run *run;
+	struct inside td;
 
-	inside_start(_metadata, td, "tdvmcall", 1, subject);
-	*device = (struct device) { };
+	inside_start(_metadata, &td, "tdvmcall", 1, subject);
 	for (;;) {
-		ASSERT_EQ(0, run_vcpu(&td->vcpu[0].run)) TH_LOG("KVM_RUN: %s; said: %s", strerror(errno), td->vcpu[0].console);
-		run = td->vcpu[0].run.run;
+		ASSERT_EQ(0, run_vcpu(&td.vcpu[0].run)) TH_LOG("KVM_RUN: %s; said: %s", strerror(errno), td.vcpu[0].console);
+		run = td.vcpu[0].run.run;
 		if (run->exit_reason == KVM_EXIT_IO) {
 			ASSERT_EQ(DEVICE_PORT, run->io.port);
-			access_device(device, run->io.direction == KVM_EXIT_IO_OUT, (char *)run + run->io.data_offset, run->io.size);
+			access_device(&asked, run->io.direction == KVM_EXIT_IO_OUT, (char *)run + run->io.data_offset, run->io.size);
 		} else if (run->exit_reason == KVM_EXIT_MMIO) {
 			ASSERT_EQ(DEVICE_GPA, run->mmio.phys_addr);
-			access_device(device, run->mmio.is_write, run->mmio.data, run->mmio.len);
+			access_device(&asked, run->mmio.is_write, run->mmio.data, run->mmio.len);
 		} else if (run->exit_reason == KVM_EXIT_TDX) {
 			answer_tdx(_metadata, run);
 		} else {
 			break;
 		}
 	}
-	ASSERT_EQ(KVM_EXIT_SYSTEM_EVENT, run->exit_reason)
-		TH_LOG("exit for '%s'; said: %s", run_exit_name(run->exit_reason), td->vcpu[0].console);
-	EXPECT_EQ(0, run->system_event.data[12]) TH_LOG("the program failed; said: %s", td->vcpu[0].console);
+	inside_expect_end(_metadata, &td, 0);
+	memcpy(asked.exits, td.vcpu[0].run.exits, sizeof(asked.exits));
+	inside_close(_metadata, &td);
+	return asked;
 }
-
-#define EXITS(name)	td.vcpu[0].run.exits[KVM_EXIT_##name]
 
 TEST_F(tdx, ports)
 {
-	struct device device;
-	struct inside td;
+	struct asked asked = ask(_metadata, ASK_PORTS);
 
-	ask(_metadata, ASK_PORTS, &device, &td);
-	EXPECT_EQ(3, device.reads);
-	EXPECT_EQ(3, device.writes);
-	inside_close(_metadata, &td);
+	EXPECT_EQ(3, asked.reads);
+	EXPECT_EQ(3, asked.writes);
 }
 
 TEST_F(tdx, port_instructions)
 {
-	struct device device;
-	struct inside td;
+	struct asked asked = ask(_metadata, ASK_PORT_INSTRUCTIONS);
 
-	ask(_metadata, ASK_PORT_INSTRUCTIONS, &device, &td);
-	EXPECT_EQ(1, device.reads);
-	EXPECT_EQ(1, device.writes);
-	inside_close(_metadata, &td);
+	EXPECT_EQ(1, asked.reads);
+	EXPECT_EQ(1, asked.writes);
 }
 
 TEST_F(tdx, memory_mapped)
 {
-	struct device device;
-	struct inside td;
+	struct asked asked = ask(_metadata, ASK_MEMORY_MAPPED);
 
-	ask(_metadata, ASK_MEMORY_MAPPED, &device, &td);
-	EXPECT_EQ(4, device.reads);
-	EXPECT_EQ(4, device.writes);
-	EXPECT_EQ(8, EXITS(MMIO));
-	inside_close(_metadata, &td);
+	EXPECT_EQ(4, asked.reads);
+	EXPECT_EQ(4, asked.writes);
+	EXPECT_EQ(8, asked.exits[KVM_EXIT_MMIO]);
 }
 
 TEST_F(tdx, cpuid)
 {
-	struct device device;
-	struct inside td;
-
-	ask(_metadata, ASK_CPUIDS, &device, &td);
-	inside_close(_metadata, &td);
+	ask(_metadata, ASK_CPUIDS);
 }
 
 TEST_F(tdx, msrs)
 {
-	struct device device;
-	struct inside td;
-
-	ask(_metadata, ASK_MSRS, &device, &td);
-	inside_close(_metadata, &td);
+	ask(_metadata, ASK_MSRS);
 }
 
 TEST_F(tdx, conversions)
 {
-	struct device device;
-	struct inside td;
-
-	ask(_metadata, ASK_CONVERSIONS, &device, &td);
-	EXPECT_EQ(2, EXITS(HYPERCALL)) TH_LOG("KVM itself refuses those that are wrong");
-	inside_close(_metadata, &td);
+	EXPECT_EQ(2, ask(_metadata, ASK_CONVERSIONS).exits[KVM_EXIT_HYPERCALL]) TH_LOG("KVM itself refuses those that are wrong");
 }
 
 TEST_F(tdx, information)
 {
-	struct device device;
-	struct inside td;
-
-	ask(_metadata, ASK_INFORMATION, &device, &td);
-	EXPECT_EQ(1, EXITS(TDX));
-	inside_close(_metadata, &td);
+	EXPECT_EQ(1, ask(_metadata, ASK_INFORMATION).exits[KVM_EXIT_TDX]);
 }
 
 TEST_F(tdx, attestation)
 {
-	struct device device;
-	struct inside td;
-
-	ask(_metadata, ASK_ATTESTATION, &device, &td);
-	EXPECT_EQ(2, EXITS(TDX));
-	inside_close(_metadata, &td);
+	EXPECT_EQ(2, ask(_metadata, ASK_ATTESTATION).exits[KVM_EXIT_TDX]);
 }
 
 TEST_F(tdx, unknown)
 {
-	struct device device;
-	struct inside td;
-
-	ask(_metadata, ASK_UNKNOWN, &device, &td);
-	inside_close(_metadata, &td);
+	ask(_metadata, ASK_UNKNOWN);
 }
 
 TEST_HARNESS_MAIN

@@ -25,7 +25,7 @@ static u64 accepted;
 bool inside_on_trap(struct trap *trap, const struct ve *ve)
 {
 	(void)trap;
-	if (!ve || ve->reason != 48)
+	if (!ve || ve->reason != VE_EPT_VIOLATION)
 		return false;
 	check("TDG.MEM.PAGE.ACCEPT", accept(ve->gpa & ~(PAGE_SIZE - 1), 0));
 	accepted++;

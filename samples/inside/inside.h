@@ -108,7 +108,9 @@ struct trap {
 #define VECTOR_PF	14
 #define VECTOR_VE	20
 
-/* What a #VE is for. */
+/* What a #VE is for. The reasons are those of VMX exits: as enum tdvmcall has them, and one for memory. */
+#define VE_EPT_VIOLATION	48
+
 struct ve {
 	u64 reason, qualification, gla, gpa;
 	u32 length, information;

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* In the TD of accept.c: memory that comes when it is asked for, and memory that is shared. */
 #include "accept.h"
-#include "check.h"
-#include "mailbox.h"
-
-static struct mailbox *const mailbox = (void *)(INSIDE_SHARED_BASE + INSIDE_MAILBOX);
+#include "program.h"
 
 /* Pages that the TD has accepted are zeroes, and its own. */
 static void check_page(u64 gpa)
@@ -41,7 +38,7 @@ static volatile u64 ves;
 bool inside_on_trap(struct trap *trap, const struct ve *ve)
 {
 	(void)trap;
-	if (!ve || ve->reason != 48)
+	if (!ve || ve->reason != VE_EPT_VIOLATION)
 		return false;
 	CHECK_EQ(ve->gla, ve->gpa);
 	CHECK_EQ(0, accept(ve->gpa & ~(PAGE_SIZE - 1), 0));

@@ -15,9 +15,10 @@ enum {
 enum {
 	TOOK_2M,
 	TOOK_4K,
-	/* ACCEPT_LAZY: the #VEs that it was. */
-	VES,
 };
+
+/* ACCEPT_LAZY: how many #VEs there were. */
+#define VES		0
 
 /* ACCEPT_OUTSIDE: no memory of the TD. */
 #define OUTSIDE		0x20000000ULL

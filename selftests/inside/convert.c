@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* In the TD of convert.c: memory that changes hands while vCPUs work. */
-#include "check.h"
 #include "convert.h"
-#include "mailbox.h"
-
-static struct mailbox *const mailbox = (void *)(INSIDE_SHARED_BASE + INSIDE_MAILBOX);
+#include "program.h"
 
 static volatile u64 ready, done;
 
@@ -87,7 +84,7 @@ static bool in_holes;
 bool inside_on_trap(struct trap *trap, const struct ve *ve)
 {
 	(void)trap;
-	if (!in_holes || !ve || ve->reason != 48)
+	if (!in_holes || !ve || ve->reason != VE_EPT_VIOLATION)
 		return false;
 	CHECK_EQ(0, accept(ve->gpa & ~(PAGE_SIZE - 1), 0));
 	renewed++;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* In the TD of interrupts.c: interrupts of other vCPUs, of a timer, and of the vCPU's own. */
-#include "check.h"
 #include "interrupts.h"
-#include "mailbox.h"
+#include "program.h"
 
 #define VECTOR		0x40
 #define VECTOR_NMI	2
@@ -14,8 +13,6 @@
 #define X2APIC_TMICT	0x838
 #define X2APIC_TDCR	0x83e
 #define X2APIC_SELF_IPI	0x83f
-
-static struct mailbox *const mailbox = (void *)(INSIDE_SHARED_BASE + INSIDE_MAILBOX);
 
 static volatile u64 came, waiting;
 static u64 expected_vector = VECTOR;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Checks of a program in a TD: one that fails is said on the console and ends the TD. */
-#ifndef INSIDE_CHECK_H
-#define INSIDE_CHECK_H
+/* What the programs of the tests have in common. A check that fails is said on the console and ends the TD. */
+#ifndef INSIDE_PROGRAM_H
+#define INSIDE_PROGRAM_H
 
 #include "inside.h"
+#include "mailbox.h"
+
+static struct mailbox *const mailbox __attribute__((unused)) = (void *)(INSIDE_SHARED_BASE + INSIDE_MAILBOX);
 
 static inline void check_eq(const char *what, u64 expected, u64 found)
 {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* In the TD of report.c: a TDREPORT, for the test to look at. */
-#include "check.h"
-#include "mailbox.h"
+#include "program.h"
 #include "report.h"
 
 void inside_main(u32 vcpu, u64 argument)
 {
 	static u8 data[64] __attribute__((aligned(64)));
-	struct mailbox *mailbox = inside_shared(INSIDE_MAILBOX);
 	const u64 bytes = INSIDE_SHARED_BIT | (INSIDE_MAILBOX + offsetof(struct mailbox, bytes));
 
 	(void)vcpu;

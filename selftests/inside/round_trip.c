@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* In the TD of round_trip.c: questions to the host and to the TDX module, with a look at the clock. */
-#include "check.h"
-#include "mailbox.h"
+#include "program.h"
 #include "round_trip.h"
 
 /* A sub-function that KVM does not have: it says so at once. */
@@ -43,8 +42,6 @@ static u64 cycles(void (*ask)(void))
 
 void inside_main(u32 vcpu, u64 argument)
 {
-	struct mailbox *mailbox = inside_shared(INSIDE_MAILBOX);
-
 	(void)vcpu;
 	(void)argument;
 	mailbox->value[CYCLES_VMCALL] = cycles(ask_host);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* In the TD of run.c. */
-#include "inside.h"
-#include "mailbox.h"
+#include "program.h"
 #include "run.h"
 
 /* What the vCPU began with. */
-static void tell_start(struct mailbox *mailbox)
+static void tell_start(void)
 {
 	struct tdcall info = { .rax = TDG_VP_INFO };
 
@@ -32,7 +31,7 @@ static void triple_fault(void)
 }
 
 /* Nothing wakes it. */
-static void halt_for_ever(struct mailbox *mailbox)
+static void halt_for_ever(void)
 {
 	for (;;) {
 		mailbox->value[HALTS]++;
@@ -47,7 +46,7 @@ void inside_main(u32 vcpu, u64 argument)
 		say("hello from inside\n");
 		break;
 	case RUN_START:
-		tell_start(inside_shared(INSIDE_MAILBOX));
+		tell_start();
 		break;
 	case RUN_FATAL:
 		fatal(0x1234);
@@ -58,7 +57,7 @@ void inside_main(u32 vcpu, u64 argument)
 		for (;;)
 			asm volatile("pause");
 	case RUN_HALT:
-		halt_for_ever(inside_shared(INSIDE_MAILBOX));
+		halt_for_ever();
 	}
 	(void)vcpu;
 }

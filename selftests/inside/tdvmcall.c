@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* In the TD of tdvmcall.c: each question that KVM has an answer to, rightly and wrongly put. */
-#include "check.h"
-#include "mailbox.h"
+#include "program.h"
 #include "tdvmcall.h"
 
 /* An MMIO access; returns what was read. */

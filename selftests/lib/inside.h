@@ -116,14 +116,24 @@ static __maybe_unused struct kvm_run *inside_run(struct __test_metadata *_metada
 	return v->run.run;
 }
 
+/* The vCPU's last exit was the end of its program, which has found nothing wrong. */
+static __maybe_unused void inside_expect_end(struct __test_metadata *_metadata, struct inside *td, int vcpu)
+{
+	struct inside_vcpu *v = &td->vcpu[vcpu];
+	struct kvm_run *run = v->run.run;
+
+	ASSERT_EQ(KVM_EXIT_SYSTEM_EVENT, run->exit_reason)
+		TH_LOG("exit for '%s'; said: %s", run_exit_name(run->exit_reason), v->console);
+	ASSERT_EQ(KVM_SYSTEM_EVENT_TDX_FATAL, run->system_event.type);
+	/* R12: what it gives as the reason. */
+	EXPECT_EQ(0, run->system_event.data[12]) TH_LOG("the program failed; said: %s", v->console);
+}
+
 /* Runs a vCPU until its program has come to its end. */
 static __maybe_unused void inside_finish(struct __test_metadata *_metadata, struct inside *td, int vcpu)
 {
-	struct kvm_run *run = inside_run(_metadata, td, vcpu, KVM_EXIT_SYSTEM_EVENT);
-
-	ASSERT_EQ(KVM_SYSTEM_EVENT_TDX_FATAL, run->system_event.type);
-	/* R12: what it gives as the reason. */
-	EXPECT_EQ(0, run->system_event.data[12]) TH_LOG("the program failed; said: %s", td->vcpu[vcpu].console);
+	inside_run(_metadata, td, vcpu, KVM_EXIT_SYSTEM_EVENT);
+	inside_expect_end(_metadata, td, vcpu);
 }
 
 static __maybe_unused void *inside_thread(void *arg)
@@ -164,9 +174,16 @@ static __maybe_unused void inside_join(struct __test_metadata *_metadata, struct
 
 	ASSERT_EQ(0, pthread_join(v->thread, NULL));
 	ASSERT_EQ(0, v->ret) TH_LOG("KVM_RUN of vCPU %d: %s; said: %s", vcpu, strerror(v->err), v->console);
-	ASSERT_EQ(KVM_EXIT_SYSTEM_EVENT, v->run.run->exit_reason)
-		TH_LOG("exit for '%s'; said: %s", run_exit_name(v->run.run->exit_reason), v->console);
-	EXPECT_EQ(0, v->run.run->system_event.data[12]) TH_LOG("the program failed; said: %s", v->console);
+	inside_expect_end(_metadata, td, vcpu);
+}
+
+/* Runs all vCPUs at the same time until their program has come to its end. */
+static __maybe_unused void inside_finish_all(struct __test_metadata *_metadata, struct inside *td)
+{
+	for (int i = 0; i < td->vm.nr_vcpus; i++)
+		inside_run_thread(_metadata, td, i);
+	for (int i = 0; i < td->vm.nr_vcpus; i++)
+		inside_join(_metadata, td, i);
 }
 
 static __maybe_unused void inside_close(struct __test_metadata *_metadata, struct inside *td)
