@@ -12,11 +12,13 @@ use super::{
         },
         vmx::{
             kind,
+            reason,
             vector,
             Event,
             BLOCKING_BY_INSTRUCTION,
             BLOCKING_BY_NMI,
             DPL,
+            LONG_CODE,
             NMI_WINDOW_EXITING,
             SINGLE_STEP,
             TRAP_FLAG, //
@@ -24,10 +26,7 @@ use super::{
     },
     TdExit, //
 };
-use crate::{
-    abi::Status,
-    sim::model::vmx::reason, //
-};
+use crate::abi::Status;
 
 /// VALID of the #VE information while it is.
 const VE_VALID: u64 = 0xFFFF_FFFF;
@@ -170,7 +169,7 @@ pub fn nmi<P: Platform>(tdvps: &Tdvps<'_, P>) {
 pub fn skip<P: Platform>(tdvps: &Tdvps<'_, P>, length: u64) {
     let rip = tdvps.get(vmcs::GUEST_RIP).wrapping_add(length);
     let code = tdvps.get(vmcs::GUEST_CS_ACCESS_RIGHTS);
-    let rip = if code & super::super::vmx::LONG_CODE == 0 {
+    let rip = if code & LONG_CODE == 0 {
         rip & u64::from(u32::MAX)
     } else {
         rip

@@ -15,6 +15,7 @@ use super::{
             fields,
             Tdvps, //
         },
+        vmx::reason,
         vp::vcpu::Vcpu,
         Ctx,
         Regs, //
@@ -31,6 +32,9 @@ use crate::abi::{
 
 /// Numbers of the registers, as instructions have them.
 const RBP: u32 = 5;
+
+/// RCX on entry: the host could do nothing about the exit.
+pub const HINT: u64 = 1 << 52;
 
 /// Number of XMM registers.
 const XMMS: u32 = 16;
@@ -94,8 +98,6 @@ pub fn store<P: Platform>(tdvps: &Tdvps<'_, P>, regs: &mut Regs) {
 
 /// What an entry does to the guest's registers: it gets the host's answer to its TDG.VP.VMCALL.
 pub fn enter<P: Platform>(vcpu: &Vcpu<'_, P>, regs: &mut Regs) {
-    /// RCX: the host could do nothing about the exit.
-    const HINT: u64 = 1 << 52;
     /// Status of a guest's leaf: the host may be able to do something about it.
     const HOST_HINT: u64 = 1 << 60;
 
@@ -204,7 +206,7 @@ pub fn leave_vmcall<P: Platform>(vcpu: &Vcpu<'_, P>, regs: &mut Regs) -> Status 
     }
     tdvps.set(fields::VCPU_STATE, VcpuState::Ready.raw());
     tdvps.set(fields::LAST_TD_EXIT, LastExit::Vmcall as u64);
-    Status::SUCCESS.with_detail(super::super::vmx::reason::TDCALL.into())
+    Status::SUCCESS.with_detail(reason::TDCALL.into())
 }
 
 fn clear_xmms<P: Platform>(p: &P, which: impl Fn(u32) -> bool) {

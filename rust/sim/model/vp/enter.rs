@@ -13,7 +13,10 @@ use super::{
         run::{
             self,
             cpuid,
-            registers,
+            registers::{
+                self,
+                HINT, //
+            },
             zero_step::{
                 self,
                 Refusal, //
@@ -41,8 +44,6 @@ use crate::abi::{
 
 /// RCX: the TDVPR.
 const TDVPR: u64 = 0x000F_FFFF_FFFF_F000;
-/// RCX: the host could do nothing about the exit.
-const HINT: u64 = 1 << 52;
 /// RCX: the host wants L1 to run, not the L2 VM.
 const RESUME_L1: u64 = 1 << 53;
 
