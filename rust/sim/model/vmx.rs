@@ -211,3 +211,5 @@ pub const DPL: u64 = 3 << 5;
 pub const LONG_CODE: u64 = 1 << 13;
 /// IA32_TSC_ADJUST.
 pub const TSC_ADJUST: u32 = 0x3B;
+/// IA32_XSS.
+pub const XSS: u32 = 0xDA0;

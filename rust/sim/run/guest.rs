@@ -24,13 +24,13 @@ use crate::sim::{
         tdvps::{
             fields,
             Tdvps, //
-        }, //
+        },
+        vmx::XSS, //
     },
     platform::Machine, //
 };
 
 const DEBUGCTL: u32 = 0x1D9;
-const XSS: u32 = 0xDA0;
 
 /// IA32_DEBUGCTL bits that an exit keeps: BTF, FREEZE_PERFMON_ON_PMI, FREEZE_WHILE_SMM.
 const DEBUGCTL_KEPT: u64 = 1 << 1 | 1 << 12 | 1 << 14;

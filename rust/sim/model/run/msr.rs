@@ -15,6 +15,7 @@ use super::{
             fields,
             Tdvps, //
         },
+        vmx::XSS,
         vp::vcpu::Vcpu, //
     },
     event,
@@ -58,7 +59,6 @@ const fn rule(first: u32, last: u32, read: Access, write: Access) -> Rule {
 
 const SPEC_CTRL: u32 = 0x48;
 const ARCH_CAPABILITIES: u32 = 0x10A;
-const XSS: u32 = 0xDA0;
 
 /// The rules; what has none is the host's affair.
 ///
