@@ -14,11 +14,11 @@ use crate::{
     random::Random,
     sim::model::{
         platform::{
+            Abilities,
             Config,
             KeyError,
             Lp,
-            Platform,
-            Unable, //
+            Platform, //
         },
         tdcs::Tdcs,
         tdvps::Tdvps,
@@ -223,6 +223,8 @@ pub struct Machine {
     pub xmms: Mutex<[[u64; 2]; 16]>,
     /// The guest of all vCPUs. Without one the CPU has no VMX.
     pub guest: Option<Box<Guest>>,
+    /// What a CPU with VMX has of it.
+    pub abilities: Abilities,
 }
 
 /// PCONFIG's code for a key table that another logical processor is using (SDM, PCONFIG:
@@ -251,6 +253,10 @@ impl Machine {
             msrs: Mutex::new(BTreeMap::new()),
             xmms: Mutex::new([[0; 2]; 16]),
             guest: None,
+            abilities: Abilities {
+                pa_width: 52,
+                ept5: true,
+            },
         }
     }
 
@@ -450,8 +456,8 @@ impl Platform for Cpu<'_> {
         self.machine.xmms.lock().expect("no panic in here")[number as usize] = value;
     }
 
-    fn can_run(&self, _tdcs: &Tdcs<'_, Self>) -> Result<(), Unable> {
-        self.machine.guest.as_ref().map(|_| ()).ok_or(Unable::Vmx)
+    fn abilities(&self) -> Option<Abilities> {
+        self.machine.guest.as_ref().map(|_| self.machine.abilities)
     }
 
     fn run(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>, flush: bool) {

@@ -36,11 +36,11 @@ use tdx::{
         },
         pamt,
         platform::{
+            Abilities,
             Config,
             KeyError,
             Lp,
-            Platform,
-            Unable, //
+            Platform, //
         },
         sept::{
             self,
@@ -132,7 +132,7 @@ impl Platform for Words {
         unreachable!("locks return nothing")
     }
 
-    fn can_run(&self, _tdcs: &Tdcs<'_, Self>) -> Result<(), Unable> {
+    fn abilities(&self) -> Option<Abilities> {
         unreachable!("locks run no guests")
     }
 

@@ -11,16 +11,17 @@ use super::{
     model::{
         options::Options,
         platform::{
+            Abilities,
             Config,
             KeyError,
             Lp,
             Platform,
             Range,
-            Unable,
             MAX_CMRS,
             MAX_PACKAGES, //
         },
         profile::Shape,
+        run::root,
         tdcs::Tdcs,
         tdvps::Tdvps, //
     },
@@ -68,7 +69,7 @@ pub(super) struct Host {
     has_vmx: bool,
     backend_start: u64,
     backend_size: u64,
-    runner: Result<Runner, Unable>,
+    runner: Option<Runner>,
 }
 
 static HOST: Once<Host> = Once::new();
@@ -94,7 +95,7 @@ pub(super) fn start() -> Result {
         backend_size: facts.backend_size,
         runner: Runner::new(&facts)?,
     };
-    if let Err(unable) = &host.runner {
+    if let Err(unable) = root::able(host.runner.as_ref().map(Runner::abilities)) {
         pr_info!("TDs can be built here, not run: {}\n", unable.reason());
     }
     HOST.set(host)
@@ -213,7 +214,7 @@ impl Host {
             // SAFETY: By the requirements of this function, this stays the current CPU.
             view: unsafe { self.memory.view(cpu as usize) }?,
             config: &self.config,
-            runner: &self.runner,
+            runner: self.runner.as_ref(),
             cpu,
             leaf,
             interrupts,
@@ -240,7 +241,7 @@ impl Host {
 pub(super) struct Machine<'a> {
     view: View<'a>,
     config: &'a Config,
-    runner: &'a Result<Runner, Unable>,
+    runner: Option<&'a Runner>,
     cpu: u32,
     leaf: u16,
     interrupts: bool,
@@ -313,8 +314,8 @@ impl Platform for Machine<'_> {
         };
         // The kernel hashes with vector registers where it may.
         match self.runner {
-            Ok(runner) => runner.with_host_state(self, update),
-            Err(_) => update(),
+            Some(runner) => runner.with_host_state(self, update),
+            None => update(),
         }
         *state = ctx.state.h;
     }
@@ -376,27 +377,24 @@ impl Platform for Machine<'_> {
         unsafe { cpu::set_xmm(number, value) };
     }
 
-    fn can_run(&self, tdcs: &Tdcs<'_, Self>) -> Result<(), Unable> {
-        self.runner
-            .as_ref()
-            .map_err(|unable| *unable)?
-            .can_run(tdcs)
+    fn abilities(&self) -> Option<Abilities> {
+        self.runner.map(Runner::abilities)
     }
 
     fn load_guest(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>) {
-        if let Ok(runner) = self.runner {
+        if let Some(runner) = self.runner {
             runner.load_guest(self, tdcs, tdvps);
         }
     }
 
     fn save_guest(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>) {
-        if let Ok(runner) = self.runner {
+        if let Some(runner) = self.runner {
             runner.save_guest(self, tdcs, tdvps);
         }
     }
 
     fn run(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>, flush: bool) {
-        if let Ok(runner) = self.runner {
+        if let Some(runner) = self.runner {
             runner.run(self, tdcs, tdvps, flush);
         }
     }

@@ -20,8 +20,8 @@ use super::{
     model::{
         metadata::vmcs::fields as vmcs,
         platform::{
-            Platform,
-            Unable, //
+            Abilities,
+            Platform, //
         },
         run::state::{
             self,
@@ -53,10 +53,7 @@ use super::{
 use crate::abi::Level;
 use core::cell::Cell;
 use kernel::prelude::*;
-use root::{
-    merge_roots,
-    Root, //
-};
+use root::merge_roots;
 use td_vmcs::TdVmcs;
 use vmx::{
     host,
@@ -138,12 +135,12 @@ impl Cpu {
 }
 
 impl Runner {
-    /// Gets ready to run TDs; tells why if this machine cannot.
-    pub(super) fn new(facts: &Facts) -> Result<Result<Self, Unable>> {
+    /// Gets ready to run TDs, if the CPU has VMX and all of it that every TD needs.
+    pub(super) fn new(facts: &Facts) -> Result<Option<Self>> {
         const MAX_PHYS_ADDR: u32 = 0x8000_0008;
 
         let Some(capabilities) = facts.has_vmx.then(Capabilities::read).flatten() else {
-            return Ok(Err(Unable::Vmx));
+            return Ok(None);
         };
         let nr_cpus = kernel::cpu::nr_cpu_ids() as usize;
         let mut cpus = KVec::with_capacity(nr_cpus, GFP_KERNEL)?;
@@ -151,23 +148,19 @@ impl Runner {
             cpus.push(Cpu::new(capabilities.revision)?, GFP_KERNEL)?;
         }
         let [eax, ..] = cpu::cpuid(MAX_PHYS_ADDR, 0);
-        Ok(Ok(Self {
+        Ok(Some(Self {
             cpus,
             capabilities,
             pa_width: eax & 0xFF,
         }))
     }
 
-    /// See [`Platform::can_run`].
-    pub(super) fn can_run(&self, tdcs: &Tdcs<'_, Machine<'_>>) -> Result<(), Unable> {
-        if self.pa_width < tdcs.gpa_width() {
-            return Err(Unable::AddressWidth);
+    /// See [`Platform::abilities`].
+    pub(super) fn abilities(&self) -> Abilities {
+        Abilities {
+            pa_width: self.pa_width,
+            ept5: self.capabilities.ept5,
         }
-        let root = Root::of(tdcs);
-        if root.walk > 3 && !self.capabilities.ept5 || root.shared == 0 {
-            return Err(Unable::Ept5);
-        }
-        Ok(())
     }
 
     /// What belongs to this CPU.

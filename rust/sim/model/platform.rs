@@ -74,10 +74,8 @@ pub trait Platform {
     /// Sets an XMM register of the host.
     fn set_host_xmm(&self, number: u32, value: [u64; 2]);
 
-    /// Whether this machine can run the vCPUs of a TD.
-    fn can_run(&self, tdcs: &Tdcs<'_, Self>) -> Result<(), Unable>
-    where
-        Self: Sized;
+    /// What this machine has for running TDs; nothing if its CPUs have no VMX, or not all of it that every TD needs.
+    fn abilities(&self) -> Option<Abilities>;
 
     /// Before the first VM entry of a TDH.VP.ENTER: loads that state of the vCPU which VMX does not switch.
     fn load_guest(&self, _tdcs: &Tdcs<'_, Self>, _tdvps: &Tdvps<'_, Self>)
@@ -99,7 +97,7 @@ pub trait Platform {
     ///
     /// GPAs below the SHARED bit are translated by the secure EPT (EPTP of the TDCS), those above by the
     /// host's (SHARED_EPTP). `flush`: translations that this logical processor has made are forgotten.
-    /// Only called for a TD that the machine [can run](Self::can_run).
+    /// Only called for a TD that has a [root](super::run::root::Root) on this machine.
     fn run(&self, tdcs: &Tdcs<'_, Self>, tdvps: &Tdvps<'_, Self>, flush: bool)
     where
         Self: Sized;
@@ -108,7 +106,16 @@ pub trait Platform {
     fn config(&self) -> &Config;
 }
 
-/// Why a machine cannot run TDs. TDH.VP.ENTER ends with INCOMPATIBLE_SEAM_CAPABILITIES then, and this
+/// What a machine with VMX has for running TDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Width of physical addresses in bits, KeyIDs included.
+    pub pa_width: u32,
+    /// EPT of 5 levels.
+    pub ept5: bool,
+}
+
+/// Why a machine cannot run a TD. TDH.VP.ENTER ends with INCOMPATIBLE_SEAM_CAPABILITIES then, and this
 /// number in bits 31:0: an answer of the simulator's own, for a CPU with SEAM has all that is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -120,6 +127,9 @@ pub enum Unable {
     AddressWidth = 2,
     /// The TD has an EPT of 5 levels, the CPU only one of 4.
     Ept5 = 3,
+    /// The TD has an EPT of 5 levels with the SHARED bit of one of 4: no entry of the root is for shared
+    /// memory alone.
+    SharedBit = 4,
 }
 
 impl Unable {
@@ -129,6 +139,7 @@ impl Unable {
             Self::Vmx => "the CPU has no VMX, or not all of it that a TD needs",
             Self::AddressWidth => "physical addresses are too narrow for the SHARED bit of a GPA",
             Self::Ept5 => "the CPU has no EPT of 5 levels",
+            Self::SharedBit => "the SHARED bit selects no entry in the root of the EPT",
         }
     }
 

@@ -12,6 +12,7 @@ pub mod exits;
 pub mod fetch;
 pub mod msr;
 pub mod registers;
+pub mod root;
 pub mod state;
 pub mod zero_step;
 

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The root of the EPT that a TD runs with: a page of the CPU, made of two.
+//! Making the root of the EPT that a TD runs with.
 
-use super::{
-    Cpu,
-    PAGE_WORDS, //
-};
+use super::Cpu;
 use crate::{
-    abi::Level,
     sim::{
         model::{
             metadata::vmcs::fields as vmcs,
             platform::Platform,
+            run::root::Root,
             tdcs::{
                 self,
                 Tdcs, //
@@ -21,29 +18,6 @@ use crate::{
         platform::Machine, //
     }, //
 };
-
-/// The root page of a TD's EPT.
-pub(super) struct Root {
-    /// Levels below it.
-    pub(super) walk: u32,
-    /// The first entry that is for shared memory; 0 if the SHARED bit is not one that selects an entry of the
-    /// root.
-    pub(super) shared: usize,
-}
-
-impl Root {
-    pub(super) fn of(tdcs: &Tdcs<'_, Machine<'_>>) -> Self {
-        let walk = ((tdcs.get(tdcs::fields::EPTP) >> 3) & 7) as u32;
-        let shared = (tdcs.gpa_width() - 1)
-            .checked_sub(Level::K4.shift() + 9 * walk)
-            .and_then(|bit| 1usize.checked_shl(bit))
-            .filter(|shared| *shared < PAGE_WORDS);
-        Self {
-            walk,
-            shared: shared.unwrap_or(0),
-        }
-    }
-}
 
 /// Everything in an EPT pointer but the address.
 pub(super) const CONTROLS: u64 = 0x3F;
@@ -56,7 +30,9 @@ pub(super) fn merge_roots(
     tdcs: &Tdcs<'_, Machine<'_>>,
     tdvps: &Tdvps<'_, Machine<'_>>,
 ) {
-    let Root { shared, .. } = Root::of(tdcs);
+    let Ok(Root { shared, .. }) = Root::new(machine.abilities(), tdcs) else {
+        return;
+    };
     let mask = machine.config().memory_mask() & !0xFFF;
     // SAFETY: The page is this CPU's, and mapped for good; only the CPU itself reads it otherwise.
     let root = unsafe { &mut *cpu.root };

@@ -6,6 +6,7 @@
 mod event;
 mod exits;
 mod instructions;
+mod root;
 mod sept;
 mod tdcall;
 

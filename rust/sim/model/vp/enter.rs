@@ -9,7 +9,10 @@ use super::{
             Mem,
             Mode, //
         },
-        platform::Platform,
+        platform::{
+            Platform,
+            Unable, //
+        },
         run::{
             self,
             cpuid,
@@ -17,6 +20,7 @@ use super::{
                 self,
                 HINT, //
             },
+            root::Root,
             zero_step::{
                 self,
                 Refusal, //
@@ -72,8 +76,7 @@ pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, regs: &mut Regs) -> Completion {
         Err(Refusal::Busy(status)) => return Err(status),
         Err(Refusal::NotMapped(exit)) => return Err(run::refuse(&vcpu, regs, &exit)),
     }
-    cx.p.can_run(&vcpu.td.tdcs)
-        .map_err(|unable| unable.status())?;
+    Root::new(cx.p.abilities(), &vcpu.td.tdcs).map_err(Unable::status)?;
     vcpu.td.release_op_state();
     // A vCPU that has run in an epoch before may have translations that must be forgotten.
     let is_new = vcpu.tdvps.get(fields::VCPU_EPOCH) != epoch.number;
