@@ -93,7 +93,10 @@ pub use lender::{
 };
 #[cfg(CONFIG_INTEL_TDX_HOST)]
 pub use pfn_memory::with_pfn_memory;
-pub use plain::with_plain_params;
+pub use plain::{
+    with_flagged_params,
+    with_plain_params, //
+};
 pub use vcpu::Vcpu;
 
 /// A TD in state `S`.

@@ -41,6 +41,19 @@ pub fn with_plain_params<M: Machine + Resources, T, E: From<Why>>(
     machine: &M,
     body: impl FnOnce(HostPa<1024>) -> Result<T, E>,
 ) -> Result<T, E> {
+    with_flagged_params(machine, ConfigFlags::from_raw(0), body)
+}
+
+/// As [`with_plain_params`], but for the CONFIG_FLAGS.
+///
+/// # Errors
+///
+/// Those of [`with_plain_params`].
+pub fn with_flagged_params<M: Machine + Resources, T, E: From<Why>>(
+    machine: &M,
+    flags: ConfigFlags,
+    body: impl FnOnce(HostPa<1024>) -> Result<T, E>,
+) -> Result<T, E> {
     let attributes = tdh::sys::rd(machine, global::ATTRIBUTES_FIXED1).map_err(Why::Refused)?;
     let xfam = tdh::sys::rd(machine, global::XFAM_FIXED1).map_err(Why::Refused)?;
     let params = TdParams::new(
@@ -48,7 +61,7 @@ pub fn with_plain_params<M: Machine + Resources, T, E: From<Why>>(
         xfam,
         1,
         EptpControls::from_raw(EptpControls::MT_WB).with_const_walk_length::<3>(),
-        ConfigFlags::from_raw(0),
+        flags,
         TSC_FREQUENCY,
     );
     let page = machine.alloc().ok_or(Why::NoMemory)?;

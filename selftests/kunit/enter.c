@@ -179,7 +179,7 @@ static void expect_untouched(struct kunit *test, const struct state *a, const st
 }
 
 /* The TDX module's own values. */
-static void expect_exit(struct kunit *test, const struct state *a, const struct state *b, const u64 *after, u64 gpa, u64 xfam)
+static void expect_exit(struct kunit *test, const struct state *a, const struct state *b, const u64 *after, u64 gpa, u64 xfam, u64 rbp)
 {
 	static const u64 zero[XMMS][2];
 
@@ -196,10 +196,11 @@ static void expect_exit(struct kunit *test, const struct state *a, const struct 
 
 	KUNIT_EXPECT_EQ(test, EPT_VIOLATION, after[0]);
 	KUNIT_EXPECT_EQ(test, gpa, after[8]);
-	/* An instruction fetch. The TD was not made to leave RBP alone. */
+	/* An instruction fetch. */
 	KUNIT_EXPECT_EQ(test, 4, after[1]);
+	KUNIT_EXPECT_EQ(test, rbp, after[RBP]);
 	for (int i = 2; i < REGISTERS; i++)
-		if (i != RSP && i != 8)
+		if (i != RSP && i != RBP && i != 8)
 			KUNIT_EXPECT_EQ_MSG(test, 0, after[i], "register %d", i);
 }
 
@@ -210,10 +211,10 @@ void tdx_enter_stay(bool stay)
 EXPORT_SYMBOL_FOR_MODULES(tdx_enter_stay, "tdx_sept");
 
 /*
- * Enters the vCPU with its root page at @tdvpr, whose first instruction is at @gpa, in a page that is not mapped. Where the machine can run no TDs, nothing
- * is to have changed.
+ * Enters the vCPU with its root page at @tdvpr, whose first instruction is at @gpa, in a page that is not mapped. With @keeps_rbp the TD was made to leave
+ * RBP alone. Where the machine can run no TDs, nothing is to have changed.
  */
-void tdx_enter_check(u64 tdvpr, u64 gpa, u64 xfam)
+void tdx_enter_check(u64 tdvpr, u64 gpa, u64 xfam, bool keeps_rbp)
 {
 	struct kunit *test = kunit_get_current_test();
 	u64 regs[REGISTERS], after[REGISTERS];
@@ -240,6 +241,6 @@ void tdx_enter_check(u64 tdvpr, u64 gpa, u64 xfam)
 	if (after[0] >> 32 == CANNOT_RUN)
 		expect_untouched(test, &s[1], &s[2], regs, after);
 	else
-		expect_exit(test, &s[1], &s[2], after, gpa, xfam);
+		expect_exit(test, &s[1], &s[2], after, gpa, xfam, keeps_rbp ? regs[RBP] : 0);
 }
 EXPORT_SYMBOL_FOR_MODULES(tdx_enter_check, "tdx_sept");

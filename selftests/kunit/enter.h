@@ -6,6 +6,6 @@
 #include <linux/types.h>
 
 void tdx_enter_stay(bool stay);	/* on this CPU */
-void tdx_enter_check(u64 tdvpr, u64 gpa, u64 xfam);
+void tdx_enter_check(u64 tdvpr, u64 gpa, u64 xfam, bool keeps_rbp);
 
 #endif
