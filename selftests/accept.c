@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory that a TD takes while it runs: private memory that it accepts, and memory that it shares. */
-#include <signal.h>
-#include <sys/wait.h>
-
 #include "fixture.h"
 #include "huge.h"
 #include "inside.h"
 #include "inside/accept.h"
+#include "killed.h"
 
 /* Each page is added by KVM's fault handler, for the TD wants to accept it. */
 TEST_F(tdx, accept)
@@ -95,10 +93,9 @@ TEST_F(tdx, shared_memory)
 /* Without #VE for it, a TD that touches memory that it has not accepted is at its end. */
 TEST_F(tdx, touch_unaccepted)
 {
-	const __u64 sept_ve_disable = 1 << 28;
 	struct inside td;
 
-	inside_start_with(_metadata, &td, "accept", 1, ACCEPT_TOUCH, sept_ve_disable);
+	inside_start_with(_metadata, &td, "accept", 1, ACCEPT_TOUCH, SEPT_VE_DISABLE);
 	EXPECT_EQ(-1, run_vcpu(&td.vcpu[0].run));
 	EXPECT_EQ(EIO, errno);
 	inside_close(_metadata, &td);
@@ -129,31 +126,11 @@ static void take_for_ever(struct __test_metadata *_metadata, int said)
 	}
 }
 
-/* A VMM that is killed while its TD takes memory leaves nothing behind: the fixture looks. */
+/* A VMM that is killed while its TD takes memory leaves nothing behind. */
 TEST_F(tdx, kill)
 {
-	int status, said[2];
-	pid_t vmm;
-	char byte;
-
-	for (int i = 0; i < 3; i++) {
-		ASSERT_EQ(0, pipe(said));
-		vmm = fork();
-		ASSERT_LE(0, vmm);
-		if (!vmm) {
-			take_for_ever(_metadata, said[1]);
-			_exit(1);
-		}
-		close(said[1]);
-		/* Not before the TD runs, however long it takes to make one. */
-		ASSERT_EQ(1, read(said[0], &byte, 1)) TH_LOG("the VMM has ended");
-		usleep(10000 + i * 17000);
-		ASSERT_EQ(0, kill(vmm, SIGKILL));
-		ASSERT_EQ(vmm, waitpid(vmm, &status, 0));
-		/* An assertion that fails there is a signal, too. */
-		EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) TH_LOG("wait status %#x", status);
-		close(said[0]);
-	}
+	for (int i = 0; i < 3; i++)
+		kill_while(_metadata, take_for_ever, 10000 + i * 17000);
 }
 
 TEST_HARNESS_MAIN

@@ -4,6 +4,7 @@
 #include "huge.h"
 #include "inside.h"
 #include "inside/convert.h"
+#include "killed.h"
 
 /* One vCPU converts pages, another one works in the same 2M. */
 static void convert(struct __test_metadata *_metadata, struct inside *td)
@@ -100,8 +101,18 @@ static __u64 expected_sum(unsigned long long state, int vcpu, __u64 rounds)
 	return sum;
 }
 
+/* 2 vCPUs at work on 2 CPUs, in an order that comes from @seed. */
+static void start_work(struct __test_metadata *_metadata, struct inside *td, __u64 seed)
+{
+	inside_start(_metadata, td, "convert", 2, RANDOM_WORK);
+	for (int i = 0; i < 2; i++) {
+		td->mailbox->value[SEEDS + i] = seed * 0x9e3779b97f4a7c15 + i + 1;
+		inside_run_thread(_metadata, td, i);
+	}
+}
+
 /*
- * 2 vCPUs on 2 CPUs. TD_WORK_MS and TD_WORK_SEED in the environment say how long, by the machine's clock, and which of all ways. An emulated CPU
+ * TD_WORK_MS and TD_WORK_SEED in the environment say how long, by the machine's clock, and which of all ways. An emulated CPU
  * takes ten times as long.
  */
 TEST_F(tdx, random_work)
@@ -110,11 +121,7 @@ TEST_F(tdx, random_work)
 	__u64 seed = text ? strtoull(text, NULL, 0) : 1;
 	struct inside td;
 
-	inside_start(_metadata, &td, "convert", 2, RANDOM_WORK);
-	for (int i = 0; i < 2; i++) {
-		td.mailbox->value[SEEDS + i] = seed * 0x9e3779b97f4a7c15 + i + 1;
-		inside_run_thread(_metadata, &td, i);
-	}
+	start_work(_metadata, &td, seed);
 	usleep((ms ? atoi(ms) : 200) * 1000);
 	td.mailbox->value[STOP] = 1;
 	for (int i = 0; i < 2; i++) {
@@ -124,6 +131,27 @@ TEST_F(tdx, random_work)
 			TH_LOG("vCPU %d, seed %llu, %llu rounds", i, seed, td.mailbox->value[ROUNDS + i]);
 	}
 	inside_close(_metadata, &td);
+}
+
+/* The VMM that is to die: it says so when both vCPUs of its TD are at work, which is for ever. */
+static void work_for_ever(struct __test_metadata *_metadata, int said)
+{
+	struct inside td;
+
+	start_work(_metadata, &td, 1);
+	for (int i = 0; i < 2; i++)
+		while (!td.mailbox->value[ROUNDS + i])
+			inside_pause(_metadata, &td, i);
+	ASSERT_EQ(1, write(said, "", 1));
+	for (;;)
+		inside_pause(_metadata, &td, 0);
+}
+
+/* A VMM that is killed while both vCPUs are inside the TD, or have it change their memory. */
+TEST_F(tdx, kill)
+{
+	for (int i = 0; i < 5; i++)
+		kill_while(_metadata, work_for_ever, i * 7000);
 }
 
 TEST_HARNESS_MAIN

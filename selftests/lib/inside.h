@@ -21,6 +21,9 @@
 
 #define CONSOLE_SIZE	4096
 
+/* Attribute of a TD that gets no #VE for private memory which it has not accepted. */
+#define SEPT_VE_DISABLE	(1ULL << 28)
+
 struct inside_vcpu {
 	struct run run;
 	char console[CONSOLE_SIZE];	/* what it has said */
