@@ -14,6 +14,7 @@ enum {
 	MAC		= 224,
 	TCB		= 256,
 	INFO		= 512,
+	ATTRIBUTES	= INFO,
 	XFAM		= 520,
 	MRTD		= 528,
 	RTMRS		= 720,
@@ -30,44 +31,54 @@ static void to_hex(const __u8 *bytes, size_t size, char *hex)
 		sprintf(hex + 2 * i, "%02x", bytes[i]);
 }
 
-static void expect_hash(struct __test_metadata *_metadata, const __u8 *bytes, size_t size, const __u8 *hash, const char *what)
+static void sha384(const __u8 *bytes, size_t size, __u8 *digest)
 {
-	char expected[2 * HASH_SIZE + 1], found[2 * HASH_SIZE + 1];
-	__u8 digest[HASH_SIZE];
 	SHA384_CTX sha;
 
 	SHA384Init(&sha);
 	SHA384Update(&sha, bytes, size);
 	SHA384Final(digest, &sha);
-	to_hex(digest, HASH_SIZE, expected);
-	to_hex(hash, HASH_SIZE, found);
-	EXPECT_STREQ(expected, found) TH_LOG("%s", what);
 }
 
-/* A run-time measurement that was extended by the program: each time it is the hash of itself and of the bytes. */
-static void expected_rtmr(__u8 *before)
+static void expect_bytes(struct __test_metadata *_metadata, const __u8 *expected, const __u8 *found, const char *what)
+{
+	char expected_hex[2 * HASH_SIZE + 1], found_hex[2 * HASH_SIZE + 1];
+
+	to_hex(expected, HASH_SIZE, expected_hex);
+	to_hex(found, HASH_SIZE, found_hex);
+	EXPECT_STREQ(expected_hex, found_hex) TH_LOG("%s", what);
+}
+
+static void expect_hash(struct __test_metadata *_metadata, const __u8 *bytes, size_t size, const __u8 *found, const char *what)
+{
+	__u8 digest[HASH_SIZE];
+
+	sha384(bytes, size, digest);
+	expect_bytes(_metadata, digest, found, what);
+}
+
+/* A run-time measurement after what the program did with it: each time it becomes the hash of itself and of the bytes. */
+static void expect_rtmr(struct __test_metadata *_metadata, int rtmr, const __u8 *found)
 {
 	__u8 message[2 * HASH_SIZE] = { };
+	char what[16];
 
-	for (int i = 0; i < EXTENDS; i++) {
-		SHA384_CTX sha;
-
-		memset(message + HASH_SIZE, EXTEND_BYTE + i, HASH_SIZE);
-		memcpy(before, message, sizeof(message));
-		SHA384Init(&sha);
-		SHA384Update(&sha, message, sizeof(message));
-		SHA384Final(message, &sha);
+	for (int i = 0; i < EXTENDS(rtmr); i++) {
+		memset(message + HASH_SIZE, EXTEND_BYTE(rtmr, i), HASH_SIZE);
+		sha384(message, sizeof(message), message);
 	}
+	snprintf(what, sizeof(what), "RTMR%d", rtmr);
+	expect_bytes(_metadata, message, found, what);
 }
 
 TEST_F(tdx, report)
 {
-	__u8 report[END], zero[HASH_SIZE] = { }, last[2 * HASH_SIZE];
+	__u8 report[END], zero[HASH_SIZE] = { };
 	char mrtd[97], found[97];
+	__u64 attributes, xfam;
 	struct inside td;
-	__u64 xfam;
 
-	inside_start(_metadata, &td, "report", 1, REPORT_BYTE);
+	inside_start_with(_metadata, &td, "report", 1, REPORT_BYTE, SEPT_VE_DISABLE);
 	inside_finish(_metadata, &td, 0);
 	ASSERT_EQ(1, td.mailbox->value[0]);
 	memcpy(report, (void *)td.mailbox->bytes, sizeof(report));
@@ -79,15 +90,16 @@ TEST_F(tdx, report)
 		ASSERT_EQ(REPORT_BYTE, report[DATA + i]);
 	}
 	EXPECT_NE(0, memcmp(report + MAC, zero, MAC_SIZE)) TH_LOG("there is a MAC");
+	memcpy(&attributes, report + ATTRIBUTES, sizeof(attributes));
+	EXPECT_EQ(SEPT_VE_DISABLE, attributes);
 	memcpy(&xfam, report + XFAM, sizeof(xfam));
 	EXPECT_EQ(td.vm.caps->supported_xfam, xfam);
 
 	mrtd_end(&td.mrtd, mrtd);
 	to_hex(report + MRTD, HASH_SIZE, found);
 	EXPECT_STREQ(mrtd, found) TH_LOG("MRTD of the program and its page below 4G");
-	expected_rtmr(last);
-	expect_hash(_metadata, last, sizeof(last), report + RTMRS + EXTEND_RTMR * HASH_SIZE, "RTMR");
-	EXPECT_EQ(0, memcmp(report + RTMRS, zero, HASH_SIZE)) TH_LOG("RTMR0 was left alone");
+	for (int rtmr = 0; rtmr < RTMRS_NR; rtmr++)
+		expect_rtmr(_metadata, rtmr, report + RTMRS + rtmr * HASH_SIZE);
 	inside_close(_metadata, &td);
 }
 

@@ -30,6 +30,9 @@ TEST_F(tdx, initial_state)
 	EXPECT_EQ((__u32)rcx, (__u32)value[START_RCX]);
 	EXPECT_EQ(rcx, value[START_R8]);
 	EXPECT_EQ(48, value[START_RBX]) TH_LOG("width of guest physical addresses");
+	EXPECT_EQ(0, value[START_RSI]) TH_LOG("number of the vCPU");
+	EXPECT_EQ(value[START_CPUID1_EAX], value[START_RDX]) TH_LOG("family, model and stepping");
+	EXPECT_EQ(0xd01, value[START_EFER]) TH_LOG("NXE, LMA since the program turned on paging, LME, SCE");
 	EXPECT_EQ(0x80000021, value[START_CR0] & ~0x10) TH_LOG("PG, NE, PE; ET is as the CPU has it");
 	EXPECT_EQ(0x60, value[START_CR4]) TH_LOG("MCE, and PAE, which the program has set; VMXE is not to be seen");
 	EXPECT_EQ(48, value[START_GPAW]);

@@ -4,7 +4,7 @@
  *
  * The TDX module starts a vCPU in 32-bit protected mode with flat segments and
  * no paging, 16 bytes below 4G: RBX holds the width of guest physical addresses,
- * RCX and R8 what the VMM gave to KVM_TDX_INIT_VCPU, RSI the vCPU's index.
+ * RCX and R8 what the VMM gave to KVM_TDX_INIT_VCPU, RSI the vCPU's index, RDX the CPU's family, model and stepping.
  */
 #include "layout.h"
 
@@ -34,10 +34,10 @@ start64:
 	xor	%eax, %eax
 	mov	%eax, %fs
 	mov	%eax, %gs
-	/* inside_start(index, rcx, r8, rbx) */
+	/* inside_start(rsi, rcx, r8, rbx, rdx) */
 	mov	%rsi, %rdi
 	mov	%rcx, %rsi
-	mov	%r8, %rdx
+	xchg	%r8, %rdx
 	mov	%rbx, %rcx
 	mov	%rdi, %rsp
 	inc	%rsp

@@ -270,13 +270,17 @@ static u64 read_cr4(void)
 	return value;
 }
 
-/* From boot.S, on the stack of the vCPU. */
-void inside_start(u64 vcpu, u64 rcx, u64 r8, u64 rbx)
+/* From boot.S, on the stack of the vCPU: RSI is its number. */
+void inside_start(u64 rsi, u64 rcx, u64 r8, u64 rbx, u64 rdx)
 {
+	const u32 vcpu = rsi;
+
 	inside_started[vcpu] = (struct inside_start) {
 		.rcx = rcx,
 		.r8 = r8,
 		.rbx = rbx,
+		.rdx = rdx,
+		.rsi = rsi,
 		.cr0 = read_cr0(),
 		.cr4 = read_cr4(),
 	};

@@ -28,7 +28,7 @@ void inside_main(u32 vcpu, u64 argument);
 
 /* What the vCPU's registers held at its first instruction. */
 struct inside_start {
-	u64 rcx, r8, rbx, cr0, cr4;
+	u64 rcx, r8, rbx, rdx, rsi, cr0, cr4;
 };
 
 extern struct inside_start inside_started[INSIDE_VCPUS];

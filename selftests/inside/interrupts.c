@@ -3,7 +3,6 @@
 #include "interrupts.h"
 #include "program.h"
 
-#define VECTOR		0x40
 #define VECTOR_NMI	2
 
 /* x2APIC registers. The CPU has EOI and the self IPI for the TD, the others are KVM's. */
@@ -14,8 +13,11 @@
 #define X2APIC_TDCR	0x83e
 #define X2APIC_SELF_IPI	0x83f
 
+#define IA32_TSC_DEADLINE	0x6e0
+#define LVTT_DEADLINE		(2 << 17)
+
 static volatile u64 came, waiting;
-static u64 expected_vector = VECTOR;
+static u64 expected_vector = INTERRUPTS_VECTOR;
 
 bool inside_on_trap(struct trap *trap, const struct ve *ve)
 {
@@ -56,7 +58,7 @@ static void ipi(u32 vcpu, bool asleep)
 			continue;
 		}
 		wait_for(&waiting, i);
-		msr_write(X2APIC_ICR, to << 32 | VECTOR);
+		msr_write(X2APIC_ICR, to << 32 | INTERRUPTS_VECTOR);
 		wait_for(&came, i);
 	}
 }
@@ -66,10 +68,24 @@ static void timer(void)
 	enable_apic();
 	/* One shot, by the undivided clock. */
 	msr_write(X2APIC_TDCR, 0xb);
-	msr_write(X2APIC_LVTT, VECTOR);
+	msr_write(X2APIC_LVTT, INTERRUPTS_VECTOR);
 	for (u64 i = 1; i <= INTERRUPTS_NR; i++) {
 		msr_write(X2APIC_TMICT, 100000);
 		wait_for_interrupt(i, i & 1);
+	}
+}
+
+/* By the TD's own clock, and not before its time. */
+static void deadline_timer(void)
+{
+	enable_apic();
+	msr_write(X2APIC_LVTT, LVTT_DEADLINE | INTERRUPTS_VECTOR);
+	for (u64 i = 1; i <= INTERRUPTS_NR; i++) {
+		const u64 deadline = tsc() + 1000000;
+
+		msr_write(IA32_TSC_DEADLINE, deadline);
+		wait_for_interrupt(i, i & 1);
+		CHECK(tsc() >= deadline);
 	}
 }
 
@@ -78,7 +94,7 @@ static void self_ipi(void)
 {
 	enable_apic();
 	for (u64 i = 1; i <= INTERRUPTS_NR; i++) {
-		asm volatile("wrmsr" : : "c" (X2APIC_SELF_IPI), "a" (VECTOR), "d" (0));
+		asm volatile("wrmsr" : : "c" (X2APIC_SELF_IPI), "a" (INTERRUPTS_VECTOR), "d" (0));
 		CHECK_EQ(i - 1, came);
 		wait_for_interrupt(i, false);
 	}
@@ -94,6 +110,16 @@ static void nmi(void)
 	}
 }
 
+/* The host sends one as soon as it sees that the TD waits. */
+static void msi(void)
+{
+	enable_apic();
+	for (u64 i = 1; i <= INTERRUPTS_NR; i++) {
+		mailbox->value[WAITING] = i;
+		wait_for_interrupt(i, i & 1);
+	}
+}
+
 void inside_main(u32 vcpu, u64 argument)
 {
 	switch (argument) {
@@ -106,11 +132,17 @@ void inside_main(u32 vcpu, u64 argument)
 	case TIMER:
 		timer();
 		break;
+	case DEADLINE_TIMER:
+		deadline_timer();
+		break;
 	case SELF_IPI:
 		self_ipi();
 		break;
 	case NMI:
 		nmi();
+		break;
+	case MSI:
+		msi();
 		break;
 	}
 	mailbox->value[CAME] = came;

@@ -4,13 +4,16 @@ enum {
 	IPI,
 	IPI_TO_HALTED,
 	TIMER,
+	DEADLINE_TIMER,
 	SELF_IPI,
 	NMI,
+	MSI,
 };
 
-/* Interrupts that came, and those that the TD has sent. */
-#define INTERRUPTS_NR	8
+#define INTERRUPTS_NR		8
+#define INTERRUPTS_VECTOR	0x40
 
 enum {
-	CAME,
+	CAME,		/* that many */
+	WAITING,	/* for that one */
 };

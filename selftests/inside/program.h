@@ -30,6 +30,15 @@ static inline u32 code(u64 status)
 	return status >> 32;
 }
 
+/* The TD's clock, after all that comes before. */
+static inline u64 tsc(void)
+{
+	u32 low, high;
+
+	asm volatile("lfence\n\trdtsc" : "=a" (low), "=d" (high));
+	return low | (u64)high << 32;
+}
+
 /* Waits until the other vCPU has set @word to @value at least. */
 static inline void wait_for(volatile u64 *word, u64 value)
 {

@@ -6,14 +6,6 @@
 /* A sub-function that KVM does not have: it says so at once. */
 #define NO_FUNCTION	0x20000
 
-static u64 tsc(void)
-{
-	u32 low, high;
-
-	asm volatile("lfence\n\trdtsc" : "=a" (low), "=d" (high));
-	return low | (u64)high << 32;
-}
-
 static void ask_host(void)
 {
 	CHECK_EQ(TDVMCALL_UNSUPPORTED, tdvmcall4(NO_FUNCTION, 0, 0, 0, 0));

@@ -3,14 +3,23 @@
 #include "program.h"
 #include "run.h"
 
+#define IA32_EFER	0xc0000080
+
 /* What the vCPU began with. */
 static void tell_start(void)
 {
 	struct tdcall info = { .rax = TDG_VP_INFO };
+	u32 low, high, eax = 1;
 
 	mailbox->value[START_RCX] = inside_started[0].rcx;
 	mailbox->value[START_R8] = inside_started[0].r8;
 	mailbox->value[START_RBX] = inside_started[0].rbx;
+	mailbox->value[START_RDX] = inside_started[0].rdx;
+	mailbox->value[START_RSI] = inside_started[0].rsi;
+	asm volatile("rdmsr" : "=a" (low), "=d" (high) : "c" (IA32_EFER));
+	mailbox->value[START_EFER] = low | (u64)high << 32;
+	asm volatile("cpuid" : "+a" (eax) : : "rbx", "rcx", "rdx");
+	mailbox->value[START_CPUID1_EAX] = eax;
 	mailbox->value[START_CR0] = inside_started[0].cr0;
 	mailbox->value[START_CR4] = inside_started[0].cr4;
 	tdcall(&info);

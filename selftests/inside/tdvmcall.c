@@ -98,6 +98,18 @@ static void conversions(void)
 	CHECK_EQ(TDVMCALL_INVALID_OPERAND, map_gpa(INSIDE_SHARED_BIT - PAGE_SIZE, 2 * PAGE_SIZE));
 }
 
+/* How far it came is for the TD to know. */
+static void refused_conversions(void)
+{
+	struct tdcall regs = { .r12 = INSIDE_SHARED_BIT | INSIDE_FREE, .r13 = 2 * SIZE_2M };
+
+	CHECK_EQ(TDVMCALL_RETRY, tdvmcall(TDVMCALL_MAP_GPA, &regs));
+	CHECK_EQ(INSIDE_SHARED_BIT | (INSIDE_FREE + SIZE_2M), regs.r11);
+	regs = (struct tdcall) { .r12 = INSIDE_FREE, .r13 = SIZE_2M };
+	CHECK_EQ(TDVMCALL_INVALID_OPERAND, tdvmcall(TDVMCALL_MAP_GPA, &regs));
+	CHECK_EQ(INSIDE_FREE, regs.r11);
+}
+
 static void information(void)
 {
 	struct tdcall regs = { .r12 = 0, .r13 = 1, .r14 = 1 };
@@ -113,9 +125,14 @@ static void information(void)
 
 static void attestation(void)
 {
-	CHECK_EQ(TDVMCALL_SUCCESS, tdvmcall4(TDVMCALL_GET_QUOTE, INSIDE_SHARED_BIT | INSIDE_MAILBOX, PAGE_SIZE, 0, 0));
+	static const u64 statuses[] = { HOST_STATUSES };
+	const u32 nr = sizeof(statuses) / sizeof(*statuses);
+
+	for (u32 i = 0; i < nr; i++)
+		CHECK_EQ(statuses[i], tdvmcall4(TDVMCALL_GET_QUOTE, INSIDE_SHARED_BIT | INSIDE_MAILBOX, PAGE_SIZE, 0, 0));
 	CHECK_EQ(TDVMCALL_INVALID_OPERAND, tdvmcall4(TDVMCALL_GET_QUOTE, INSIDE_MAILBOX, PAGE_SIZE, 0, 0));
-	CHECK_EQ(TDVMCALL_SUCCESS, tdvmcall4(TDVMCALL_NOTIFY, NOTIFY_VECTOR, 0, 0, 0));
+	for (u32 i = 0; i < nr; i++)
+		CHECK_EQ(statuses[i], tdvmcall4(TDVMCALL_NOTIFY, NOTIFY_VECTOR, 0, 0, 0));
 	CHECK_EQ(TDVMCALL_INVALID_OPERAND, tdvmcall4(TDVMCALL_NOTIFY, 31, 0, 0, 0));
 }
 
@@ -139,6 +156,7 @@ void inside_main(u32 vcpu, u64 argument)
 		[ASK_CPUIDS] = cpuid,
 		[ASK_MSRS] = msrs,
 		[ASK_CONVERSIONS] = conversions,
+		[ASK_REFUSED_CONVERSIONS] = refused_conversions,
 		[ASK_INFORMATION] = information,
 		[ASK_ATTESTATION] = attestation,
 		[ASK_UNKNOWN] = unknown,

@@ -7,6 +7,7 @@ enum {
 	ASK_CPUIDS,
 	ASK_MSRS,
 	ASK_CONVERSIONS,
+	ASK_REFUSED_CONVERSIONS,
 	ASK_INFORMATION,
 	ASK_ATTESTATION,
 	ASK_UNKNOWN,
@@ -18,3 +19,6 @@ enum {
 /* Of the test. */
 #define INFO_R11	0x1111
 #define NOTIFY_VECTOR	0x55
+
+/* What the host answers, one after the other, when it is asked for a quote, and when it is told of a vector. */
+#define HOST_STATUSES	TDVMCALL_SUCCESS, TDVMCALL_RETRY, TDVMCALL_INVALID_OPERAND, TDVMCALL_UNSUPPORTED
