@@ -44,19 +44,70 @@ TEST_F(tdx, large_accept_of_small_pages)
 	inside_close(_metadata, &td);
 }
 
+/* As inside_start(), and KVM maps 2M at once where it can, which is so at INSIDE_FREE. */
+static void start_with_huge_page(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self, struct inside *td, int vcpus,
+				 __u64 argument)
+{
+	huge_pages_on(_metadata, self);
+	inside_start(_metadata, td, "accept", vcpus, argument);
+	ASSERT_EQ(0, td_allocate(td->vm.slot[0].gmem, INSIDE_FREE, SZ_2M)) TH_LOG("fallocate(): %s", strerror(errno));
+}
+
 /* Where KVM maps 2M at once, the TD accepts them at once. */
 TEST_F(tdx, large_accept)
 {
 	const bool huge = variant->backend == BACKEND_RUST;
 	struct inside td;
 
-	huge_pages_on(_metadata, self);
-	inside_start(_metadata, &td, "accept", 1, ACCEPT_LARGE);
-	ASSERT_EQ(0, td_allocate(td.vm.slot[0].gmem, INSIDE_FREE, SZ_2M)) TH_LOG("fallocate(): %s", strerror(errno));
+	start_with_huge_page(_metadata, self, &td, 1, ACCEPT_LARGE);
 	inside_finish(_metadata, &td, 0);
 	EXPECT_EQ(huge ? 1 : 0, td.mailbox->value[TOOK_2M]);
 	EXPECT_EQ(huge ? 0 : SZ_2M / PAGE_SIZE, td.mailbox->value[TOOK_4K]);
 	EXPECT_EQ(SZ_2M / PAGE_SIZE, pages_of(_metadata, INSIDE_FREE, SZ_2M).mapped);
+	inside_close(_metadata, &td);
+}
+
+/* KVM has mapped 2M at once of which the TD accepts some small pages. */
+static void expect_split(struct __test_metadata *_metadata, const FIXTURE_DATA(tdx) *self, enum backend backend)
+{
+	struct sim_pages pages = pages_of(_metadata, INSIDE_FREE, SZ_2M);
+	const bool huge = backend == BACKEND_RUST;
+
+	EXPECT_EQ(ACCEPT_NR, pages.mapped);
+	EXPECT_EQ(huge ? SZ_2M / PAGE_SIZE - ACCEPT_NR : 0, pages.pending);
+	EXPECT_EQ(huge ? 1 : 0, sim_calls_since(&self->before.calls, "TDH.MEM.PAGE.DEMOTE", true).ok);
+}
+
+TEST_F(tdx, accept_of_a_part)
+{
+	struct inside td;
+
+	start_with_huge_page(_metadata, self, &td, 1, ACCEPT_PAGES);
+	inside_finish(_metadata, &td, 0);
+	expect_split(_metadata, self, variant->backend);
+	inside_close(_metadata, &td);
+}
+
+/* The pages were there when the TD touched them, in 2M that it had not accepted. */
+TEST_F(tdx, lazy_accept_of_a_part)
+{
+	struct inside td;
+
+	start_with_huge_page(_metadata, self, &td, 1, ACCEPT_LAZY);
+	inside_finish(_metadata, &td, 0);
+	EXPECT_EQ(ACCEPT_NR, td.mailbox->value[VES]);
+	expect_split(_metadata, self, variant->backend);
+	inside_close(_metadata, &td);
+}
+
+/* Two vCPUs want the same part: the 2M is split once. */
+TEST_F(tdx, race_for_a_part)
+{
+	struct inside td;
+
+	start_with_huge_page(_metadata, self, &td, 2, ACCEPT_RACE);
+	inside_finish_all(_metadata, &td);
+	expect_split(_metadata, self, variant->backend);
 	inside_close(_metadata, &td);
 }
 
