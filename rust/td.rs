@@ -94,7 +94,7 @@ pub use lender::{
 #[cfg(CONFIG_INTEL_TDX_HOST)]
 pub use pfn_memory::with_pfn_memory;
 pub use plain::{
-    with_flagged_params,
+    with_params,
     with_plain_params, //
 };
 pub use vcpu::Vcpu;

@@ -41,6 +41,20 @@ TEST_F(tdx, initial_state)
 	inside_close(_metadata, &td);
 }
 
+/* A TD may have CET, of which VMX switches a part, and XSAVE another. */
+TEST_F(tdx, control_flow_enforcement)
+{
+	const __u64 cet = 3 << 11;
+	struct inside td;
+
+	inside_start(_metadata, &td, "run", 1, RUN_CONTROL_FLOW);
+	if (!(td.vm.caps->supported_xfam & cet))
+		SKIP(return, "the CPU has no CET");
+	inside_run(_metadata, &td, 0, KVM_EXIT_IO);
+	inside_finish(_metadata, &td, 0);
+	inside_close(_metadata, &td);
+}
+
 TEST_F(tdx, fatal_error)
 {
 	struct inside td;

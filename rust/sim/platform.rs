@@ -86,6 +86,8 @@ pub(super) fn start() -> Result {
     // SAFETY: `facts` is ours.
     unsafe { ffi::tdx_sim_get_facts(&mut facts) };
     let memory = Memory::new(facts.pte_flags)?;
+    let runner = Runner::new(&facts)?;
+    facts.xfeatures &= !runner.as_ref().map_or(0, Runner::not_switched);
     let config = config(&facts, &memory)?;
     let host = Host {
         memory,
@@ -93,7 +95,7 @@ pub(super) fn start() -> Result {
         has_vmx: facts.has_vmx,
         backend_start: facts.backend_start,
         backend_size: facts.backend_size,
-        runner: Runner::new(&facts)?,
+        runner,
     };
     if let Err(unable) = root::able(host.runner.as_ref().map(Runner::abilities)) {
         pr_info!("TDs can be built here, not run: {}\n", unable.reason());

@@ -25,10 +25,13 @@ use super::{
         },
         run::state::{
             self,
+            Vmcs,
             ADDRESSES,
+            CET, //
             ENTRY,
             EXIT,
-            GUEST_STATE, //
+            GUEST_CET,
+            GUEST_STATE,
         },
         tdcs::{
             self,
@@ -44,6 +47,7 @@ use super::{
                 EPT_VIOLATION,
                 INVALID_GUEST_STATE, //
             },
+            ENTRY_CET,
             ENTRY_FAILURE,
             ENTRY_IA32E, //
         }, //
@@ -71,6 +75,8 @@ const SYSENTER_ESP: u32 = 0x175;
 const SYSENTER_EIP: u32 = 0x176;
 const FS_BASE: u32 = 0xC000_0100;
 const GS_BASE: u32 = 0xC000_0101;
+const S_CET: u32 = 0x6A2;
+const INTERRUPT_SSP_TABLE: u32 = 0x6A8;
 
 const PAGE_WORDS: usize = Level::ENTRIES as usize;
 
@@ -163,6 +169,15 @@ impl Runner {
         }
     }
 
+    /// Extended features that VMX does not switch: no TD can have them.
+    pub(super) fn not_switched(&self) -> u64 {
+        if self.capabilities.cet {
+            0
+        } else {
+            CET
+        }
+    }
+
     /// What belongs to this CPU.
     fn this_cpu(&self, machine: &Machine<'_>) -> Option<&Cpu> {
         self.cpus.get(machine.cpu() as usize)
@@ -228,6 +243,9 @@ impl Runner {
         // SAFETY: `host` is ours.
         unsafe { ffi::tdx_sim_save_host(&mut host) };
         write_host(&host);
+        if !cet_state(&td_vmcs).is_empty() {
+            write_host_cet();
+        }
         self.write_guest(machine, &td_vmcs, eptp);
 
         let tdvpr = tdvps.page(0);
@@ -298,7 +316,10 @@ impl Runner {
         for (field, place, fixed) in controls {
             write(field, td_vmcs.get(place) | fixed);
         }
-        for field in [GUEST_STATE, ENTRY].into_iter().flatten() {
+        for field in [GUEST_STATE, cet_state(td_vmcs), ENTRY]
+            .into_iter()
+            .flatten()
+        {
             write(field.encoding, td_vmcs.get(field.place));
         }
         for field in ADDRESSES {
@@ -349,9 +370,34 @@ fn write_host(state: &ffi::Host) {
     }
 }
 
+/// The same for CET. The kernel has no shadow stack.
+fn write_host_cet() {
+    let fields = [
+        (host::S_CET, cpu::rdmsr(S_CET)),
+        (host::SSP, 0),
+        (host::INTERRUPT_SSP_TABLE, cpu::rdmsr(INTERRUPT_SSP_TABLE)),
+    ];
+    for (field, value) in fields {
+        // SAFETY: As in `write_host`.
+        unsafe { vmwrite(field, value) };
+    }
+}
+
+/// The state of CET, if the guest has that.
+fn cet_state(td_vmcs: &TdVmcs<'_>) -> &'static [Vmcs] {
+    if td_vmcs.get(vmcs::VM_ENTRY_CONTROLS) & ENTRY_CET == 0 {
+        &[]
+    } else {
+        GUEST_CET
+    }
+}
+
 /// Brings back what the guest has changed, and what the exit tells.
 fn read_guest(td_vmcs: &mut TdVmcs<'_>) {
-    for field in [GUEST_STATE, EXIT].into_iter().flatten() {
+    for field in [GUEST_STATE, cet_state(td_vmcs), EXIT]
+        .into_iter()
+        .flatten()
+    {
         // SAFETY: Our VMCS is current.
         td_vmcs.set(field.place, unsafe { vmread(field.encoding) });
     }

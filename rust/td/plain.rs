@@ -41,21 +41,22 @@ pub fn with_plain_params<M: Machine + Resources, T, E: From<Why>>(
     machine: &M,
     body: impl FnOnce(HostPa<1024>) -> Result<T, E>,
 ) -> Result<T, E> {
-    with_flagged_params(machine, ConfigFlags::from_raw(0), body)
+    let xfam = tdh::sys::rd(machine, global::XFAM_FIXED1).map_err(Why::Refused)?;
+    with_params(machine, xfam, ConfigFlags::from_raw(0), body)
 }
 
-/// As [`with_plain_params`], but for the CONFIG_FLAGS.
+/// As [`with_plain_params`], but with these extended features and CONFIG_FLAGS.
 ///
 /// # Errors
 ///
 /// Those of [`with_plain_params`].
-pub fn with_flagged_params<M: Machine + Resources, T, E: From<Why>>(
+pub fn with_params<M: Machine + Resources, T, E: From<Why>>(
     machine: &M,
+    xfam: u64,
     flags: ConfigFlags,
     body: impl FnOnce(HostPa<1024>) -> Result<T, E>,
 ) -> Result<T, E> {
     let attributes = tdh::sys::rd(machine, global::ATTRIBUTES_FIXED1).map_err(Why::Refused)?;
-    let xfam = tdh::sys::rd(machine, global::XFAM_FIXED1).map_err(Why::Refused)?;
     let params = TdParams::new(
         Attributes::from_raw(attributes),
         xfam,

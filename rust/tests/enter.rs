@@ -17,7 +17,7 @@ use crate::{
     },
     seamcall::kernel::TdxCore,
     td::{
-        with_flagged_params,
+        with_params,
         Lender,
         Td, //
     },
@@ -33,8 +33,8 @@ extern "C" {
 /// Where a vCPU begins.
 const RESET: u64 = 0xFFFF_F000;
 
-/// Enters TDs that have no memory: their first instruction is an EPT violation. One may use RBP, the other, which is
-/// as KVM makes them, leaves it to the host.
+/// Enters TDs that have no memory: their first instruction is an EPT violation. They have all features that there are;
+/// one may use RBP, the other, which is as KVM makes them, leaves it to the host.
 pub(super) fn host_state(machine: &TdxCore) -> Result<(), Fault> {
     // A vCPU belongs to the CPU that it was made on.
     // SAFETY: This is a thread of its own, which may sleep.
@@ -52,11 +52,11 @@ fn enter(machine: &TdxCore, keeps_rbp: bool) -> Result<(), Fault> {
     }
     let flags = ConfigFlags::from_raw(0).with_no_rbp_mod(keeps_rbp);
     let mut lender = Lender::new(machine);
-    let mut td = with_flagged_params(machine, flags, |params| {
+    let xfam = tdh::sys::rd(machine, global::XFAM_FIXED0)?;
+    let mut td = with_params(machine, xfam, flags, |params| {
         let td = Td::create(machine, &mut lender)?.configure_key()?;
         Ok::<_, Fault>(td.initialise(params)?.complete()?)
     })?;
-    let xfam = tdh::sys::rd(machine, global::XFAM_FIXED1)?;
     let vcpu = td.vcpu(0).ok_or(Fault::Resources)?;
     // SAFETY: The TD is this test's own, and shares no memory with the host.
     unsafe { tdx_enter_check(vcpu.tdvpr().pa(), RESET, xfam, keeps_rbp) };

@@ -131,13 +131,17 @@ tdcall:
 	pop	%rbx
 	ret
 
-/* One entry of 16 bytes for each vector, so that all reach the handler with an error code and the vector on the stack. */
+/*
+ * One entry of 16 bytes for each vector, so that all reach the handler with an error code and the vector on the stack. To a CPU
+ * that tracks indirect branches an event is one.
+ */
 	.balign	16
 	.global	trap_entries
 trap_entries:
 	vector = 0
 	.rept	256
 	.balign	16
+	endbr64
 	/* #DF, #TS, #NP, #SS, #GP, #PF, #AC and #CP have an error code of their own. */
 	.if	(vector != 8) && (vector < 10 || vector > 14) && (vector != 17) && (vector != 21)
 	push	$0

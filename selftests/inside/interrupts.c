@@ -94,7 +94,7 @@ static void self_ipi(void)
 {
 	enable_apic();
 	for (u64 i = 1; i <= INTERRUPTS_NR; i++) {
-		asm volatile("wrmsr" : : "c" (X2APIC_SELF_IPI), "a" (INTERRUPTS_VECTOR), "d" (0));
+		wrmsr(X2APIC_SELF_IPI, INTERRUPTS_VECTOR);
 		CHECK_EQ(i - 1, came);
 		wait_for_interrupt(i, false);
 	}

@@ -30,6 +30,20 @@ static inline u32 code(u64 status)
 	return status >> 32;
 }
 
+/* MSRs by the instructions; msr_read() and msr_write() ask the host. */
+static inline u64 rdmsr(u32 msr)
+{
+	u32 low, high;
+
+	asm volatile("rdmsr" : "=a" (low), "=d" (high) : "c" (msr));
+	return low | (u64)high << 32;
+}
+
+static inline void wrmsr(u32 msr, u64 value)
+{
+	asm volatile("wrmsr" : : "c" (msr), "a" ((u32)value), "d" ((u32)(value >> 32)) : "memory");
+}
+
 /* The TD's clock, after all that comes before. */
 static inline u64 tsc(void)
 {

@@ -4,20 +4,30 @@
 #include "run.h"
 
 #define IA32_EFER	0xc0000080
+#define IA32_U_CET	0x6a0
+#define IA32_S_CET	0x6a2
+#define IA32_PL0_SSP	0x6a4
+
+/* IA32_U_CET and IA32_S_CET: indirect branches must go to ENDBR. */
+#define ENDBR_EN	(1 << 2)
+#define CR0_WP		(1 << 16)
+#define CR4_CET		(1 << 23)
+
+#define VECTOR_CP	21
+#define CP_ENDBRANCH	3
 
 /* What the vCPU began with. */
 static void tell_start(void)
 {
 	struct tdcall info = { .rax = TDG_VP_INFO };
-	u32 low, high, eax = 1;
+	u32 eax = 1;
 
 	mailbox->value[START_RCX] = inside_started[0].rcx;
 	mailbox->value[START_R8] = inside_started[0].r8;
 	mailbox->value[START_RBX] = inside_started[0].rbx;
 	mailbox->value[START_RDX] = inside_started[0].rdx;
 	mailbox->value[START_RSI] = inside_started[0].rsi;
-	asm volatile("rdmsr" : "=a" (low), "=d" (high) : "c" (IA32_EFER));
-	mailbox->value[START_EFER] = low | (u64)high << 32;
+	mailbox->value[START_EFER] = rdmsr(IA32_EFER);
 	asm volatile("cpuid" : "+a" (eax) : : "rbx", "rcx", "rdx");
 	mailbox->value[START_CPUID1_EAX] = eax;
 	mailbox->value[START_CR0] = inside_started[0].cr0;
@@ -39,6 +49,52 @@ static void triple_fault(void)
 	asm volatile("lidt %0\n\tud2" : : "m" (none));
 }
 
+static volatile u64 violations;
+
+/* Of what the programs here do, only control_flow() takes care of a trap itself: it goes on where the branch went. */
+bool inside_on_trap(struct trap *trap, const struct ve *ve)
+{
+	(void)ve;
+	if (trap->vector != VECTOR_CP)
+		return false;
+	CHECK_EQ(CP_ENDBRANCH, trap->error);
+	violations++;
+	return true;
+}
+
+static void branch_astray(void)
+{
+	asm volatile("lea 1f(%%rip), %%rax\n\tjmp *%%rax\n1:" : : : "rax");
+}
+
+/* What the TD has set up is there when it comes back from the host, and the host's is not for it. */
+static void control_flow(void)
+{
+	u64 cr0, cr4;
+
+	/* CET needs pages that cannot be written, not by the supervisor either. */
+	asm volatile("mov %%cr0, %0" : "=r" (cr0));
+	asm volatile("mov %0, %%cr0" : : "r" (cr0 | CR0_WP));
+	asm volatile("mov %%cr4, %0" : "=r" (cr4));
+	branch_astray();
+	CHECK_EQ(0, violations);
+	asm volatile("mov %0, %%cr4" : : "r" (cr4 | CR4_CET));
+	wrmsr(IA32_PL0_SSP, 0x1230);
+	wrmsr(IA32_U_CET, ENDBR_EN);
+	wrmsr(IA32_S_CET, ENDBR_EN);
+	branch_astray();
+	CHECK_EQ(1, violations);
+	port_out(INSIDE_PORT, 4, 0);
+	branch_astray();
+	CHECK_EQ(2, violations);
+	CHECK_EQ(0x1230, rdmsr(IA32_PL0_SSP));
+	CHECK_EQ(ENDBR_EN, rdmsr(IA32_U_CET));
+	CHECK_EQ(ENDBR_EN, rdmsr(IA32_S_CET));
+	wrmsr(IA32_S_CET, 0);
+	branch_astray();
+	CHECK_EQ(2, violations);
+}
+
 /* Nothing wakes it. */
 static void halt_for_ever(void)
 {
@@ -56,6 +112,9 @@ void inside_main(u32 vcpu, u64 argument)
 		break;
 	case RUN_START:
 		tell_start();
+		break;
+	case RUN_CONTROL_FLOW:
+		control_flow();
 		break;
 	case RUN_FATAL:
 		fatal(0x1234);

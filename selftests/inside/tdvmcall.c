@@ -72,13 +72,11 @@ static void cpuid(void)
 static void msrs(void)
 {
 	const u32 apic_divide = 0x83e;
-	u32 low, high;
 
 	msr_write(apic_divide, 0xb);
 	CHECK_EQ(0xb, msr_read(apic_divide));
-	asm volatile("wrmsr" : : "c" (apic_divide), "a" (3), "d" (0));
-	asm volatile("rdmsr" : "=a" (low), "=d" (high) : "c" (apic_divide));
-	CHECK_EQ(3, low);
+	wrmsr(apic_divide, 3);
+	CHECK_EQ(3, rdmsr(apic_divide));
 	CHECK_EQ(TDVMCALL_INVALID_OPERAND, tdvmcall4(TDVMCALL_RDMSR, 0x12345, 0, 0, 0));
 	CHECK_EQ(TDVMCALL_INVALID_OPERAND, tdvmcall4(TDVMCALL_WRMSR, 0x12345, 0, 0, 0));
 }

@@ -35,6 +35,7 @@ void tdx_enter_seamcall(u64 regs[REGISTERS]);
 /* MSRs that an exit leaves as they were, and those that it sets. */
 static const u32 kept_msrs[] = {
 	MSR_EFER, MSR_IA32_CR_PAT, MSR_FS_BASE, MSR_GS_BASE, MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_IA32_S_CET, MSR_IA32_INT_SSP_TAB,
 };
 
 static const struct {
@@ -101,8 +102,9 @@ static void read_state(struct state *s)
 	get_debugreg(s->dr[3], 3);
 	get_debugreg(s->dr6, 6);
 	get_debugreg(s->dr7, 7);
+	/* Not all CPUs have all of them. */
 	for (int i = 0; i < ARRAY_SIZE(kept_msrs); i++)
-		rdmsrq(kept_msrs[i], s->kept[i]);
+		rdmsrq_safe(kept_msrs[i], &s->kept[i]);
 	for (int i = 0; i < ARRAY_SIZE(set_msrs); i++)
 		rdmsrq(set_msrs[i].msr, s->set[i]);
 	FOR_XMMS(XMM_STORE, s);
@@ -122,6 +124,8 @@ static void fill_state(void)
 	loadsegment(es, __USER_DS);
 	for (int i = 0; i < ARRAY_SIZE(set_msrs); i++)
 		wrmsrq(set_msrs[i].msr, set_msrs[i].fill);
+	/* It means nothing as long as CET is off in CR4, and is the kernel's own value else. */
+	wrmsrq_safe(MSR_IA32_S_CET, CET_ENDBR_EN);
 	memset(s.xmm, 0x5a, sizeof(s.xmm));
 	FOR_XMMS(XMM_LOAD, &s);
 }
@@ -140,6 +144,8 @@ static void restore_state(const struct state *s)
 	loadsegment(es, s->es);
 	for (int i = 0; i < ARRAY_SIZE(set_msrs); i++)
 		wrmsrq(set_msrs[i].msr, s->set[i]);
+	for (int i = 0; i < ARRAY_SIZE(kept_msrs); i++)
+		wrmsrq_safe(kept_msrs[i], s->kept[i]);
 }
 
 /* What no call of the TDX module changes. */

@@ -139,8 +139,13 @@ pub const SECONDARY: u64 =
 /// and IA32_EFER.
 pub const EXIT: u64 = 1 << 2 | 1 << 9 | 1 << 15 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21;
 
+/// VM-exit controls of a TD with CET: load the host's.
+pub const EXIT_CET: u64 = 1 << 28;
+
 /// VM-entry controls: load debug controls, IA32_PAT and IA32_EFER.
 pub const ENTRY: u64 = 1 << 2 | 1 << 14 | 1 << 15;
+/// VM-entry controls of a TD with CET: load the guest's.
+pub const ENTRY_CET: u64 = 1 << 20;
 /// VM-entry controls: the guest is in IA-32e mode.
 pub const ENTRY_IA32E: u64 = 1 << 9;
 
@@ -195,7 +200,8 @@ pub const CR0_OWNED: u64 = cr0::NE | cr0::NW | cr0::CD;
 /// See [`CR0_OWNED`].
 pub const CR0_SEEN: u64 = cr0::NE;
 
-/// Bits of CR4 that the guest does not have to itself, with what it sees of them.
+/// Bits of CR4 that the guest does not have to itself, with what it sees of them. One with CET has the bit of
+/// that to itself.
 pub const CR4_OWNED: u64 =
     cr4::MCE | cr4::VMXE | cr4::SMXE | cr4::KL | cr4::CET | cr4::PKS | cr4::UINTR;
 /// See [`CR4_OWNED`].

@@ -31,6 +31,9 @@ pub(super) mod host {
     pub(crate) const SYSENTER_ESP: u32 = 0x6C10;
     pub(crate) const SYSENTER_EIP: u32 = 0x6C12;
     pub(crate) const RIP: u32 = 0x6C16;
+    pub(crate) const S_CET: u32 = 0x6C18;
+    pub(crate) const SSP: u32 = 0x6C1A;
+    pub(crate) const INTERRUPT_SSP_TABLE: u32 = 0x6C1C;
 }
 
 /// No VMCS is current.
@@ -194,6 +197,8 @@ pub(super) struct Capabilities {
     pub(super) fixed: Fixed,
     /// IA32_VMX_EPT_VPID_CAP bit 7: EPT with 5 levels.
     pub(super) ept5: bool,
+    /// VMX switches the state of CET.
+    pub(super) cet: bool,
 }
 
 impl Capabilities {
@@ -209,20 +214,21 @@ impl Capabilities {
         if ept & EPT != EPT {
             return None;
         }
-        let mut fixed = [0; CONTROLS.len()];
-        for (fixed, controls) in fixed.iter_mut().zip(&CONTROLS) {
+        let mut allowed = [0; CONTROLS.len()];
+        for (allowed, controls) in allowed.iter_mut().zip(&CONTROLS) {
             let msr = if basic & TRUE_CONTROLS == 0 {
                 controls.msr
             } else {
                 controls.true_msr
             };
-            let allowed = rdmsr(msr);
-            if controls.required & !(allowed >> 32) != 0 {
+            *allowed = rdmsr(msr);
+            if controls.required & !(*allowed >> 32) != 0 {
                 return None;
             }
-            *fixed = allowed & u64::from(u32::MAX);
         }
-        let [pin_based, primary, secondary, exit, entry] = fixed;
+        let [pin_based, primary, secondary, exit, entry] =
+            allowed.map(|allowed| allowed & u64::from(u32::MAX));
+        let [.., can_exit, can_enter] = allowed.map(|allowed| allowed >> 32);
         Some(Self {
             revision: basic as u32 & !(1 << 31),
             fixed: Fixed {
@@ -233,6 +239,7 @@ impl Capabilities {
                 entry,
             },
             ept5: ept & EPT5 != 0,
+            cet: can_exit & vmx::EXIT_CET != 0 && can_enter & vmx::ENTRY_CET != 0,
         })
     }
 }

@@ -29,6 +29,7 @@ use crate::{
         },
         platform::Platform,
         profile,
+        run::state::CET,
         td::Td,
         tdcs::{
             fields,
@@ -308,7 +309,6 @@ fn check_attributes(attributes: Attributes, fixed0: u64) -> Completion {
 fn is_xfam_sound(xfam: u64, fixed0: u64) -> bool {
     const AVX: u64 = 1 << 2;
     const AVX512: u64 = 7 << 5;
-    const CET: u64 = 3 << 11;
     const AMX: u64 = 3 << 17;
     let all_or_none = |mask: u64| xfam & mask == 0 || xfam & mask == mask;
     xfam & !fixed0 == 0

@@ -20,7 +20,10 @@ use super::{
     },
     event,
     exits::Next,
-    state::XSS_MASK, //
+    state::{
+        has_cet,
+        XSS_MASK, //
+    }, //
 };
 use core::ops::RangeInclusive;
 
@@ -31,12 +34,15 @@ enum Access {
     Native,
     /// The module does it.
     Module,
+    /// As `Native` in a TD with CET, as `Gp` in others.
+    Cet,
     /// #GP(0): a TD does not have the MSR.
     Gp,
     /// #VE: the guest may ask its host.
     Ve,
 }
 use Access::{
+    Cet,
     Gp,
     Module,
     Native,
@@ -63,8 +69,8 @@ const ARCH_CAPABILITIES: u32 = 0x10A;
 /// The rules; what has none is the host's affair.
 ///
 /// x2APIC registers that the CPU virtualises are the guest's own. IA32_EFER can be read only: a TD
-/// begins with all that it may have enabled in it. Of performance monitoring, CET, protection keys
-/// for supervisor pages and processor trace a TD has nothing here.
+/// begins with all that it may have enabled in it. Of performance monitoring, protection keys for
+/// supervisor pages and processor trace a TD has nothing here.
 #[rustfmt::skip]
 static RULES: [Rule; 33] = [
     // IA32_TIME_STAMP_COUNTER
@@ -96,10 +102,10 @@ static RULES: [Rule; 33] = [
     // VMX capabilities
     rule(0x480, 0x493, Gp, Gp),
     rule(0x4C1, 0x4C8, Gp, Gp),
-    // IA32_RTIT_*, IA32_DS_AREA, CET, IA32_PKRS
+    // IA32_RTIT_*, IA32_DS_AREA, CET: IA32_U_CET to IA32_INTERRUPT_SSP_TABLE_ADDR, IA32_PKRS
     rule(0x560, 0x571, Gp, Gp),
     rule(0x600, 0x600, Gp, Gp),
-    rule(0x6A0, 0x6A8, Gp, Gp),
+    rule(0x6A0, 0x6A8, Cet, Cet),
     rule(0x6E1, 0x6E1, Gp, Gp),
     // x2APIC: TPR; PPR; EOI; ISR, TMR and IRR; self IPI
     rule(0x808, 0x808, Native, Native),
@@ -148,12 +154,13 @@ pub fn init_bitmaps<P: Platform>(p: &P, tdcs: &Tdcs<'_, P>) {
         let word = bitmaps.element(bit / u64::BITS);
         tdcs.set(word, tdcs.get(word) & !1u64.wrapping_shl(bit % u64::BITS));
     };
+    let is_native = |access| access == Native || access == Cet && has_cet(tdcs);
     for rule in &RULES {
         for msr in rule.msrs.clone() {
-            if rule.read == Native {
+            if is_native(rule.read) {
                 clear(bit(msr));
             }
-            if rule.write == Native {
+            if is_native(rule.write) {
                 clear(WRITES + bit(msr));
             }
         }
@@ -171,7 +178,7 @@ pub fn read<P: Platform>(vcpu: &Vcpu<'_, P>) -> Next {
     let msr = tdvps.get(fields::RCX) as u32;
     match rule_of(msr).read {
         Ve => event::ve(tdvps, 0).into(),
-        Native | Gp => event::gp(tdvps).into(),
+        Native | Cet | Gp => event::gp(tdvps).into(),
         Module => {
             let value = match msr {
                 SPEC_CTRL => tdvps.get(fields::IA32_SPEC_CTRL),
@@ -197,7 +204,7 @@ pub fn write<P: Platform>(vcpu: &Vcpu<'_, P>) -> Next {
     let value = low | tdvps.get(fields::RDX) << 32;
     match rule_of(msr).write {
         Ve => event::ve(tdvps, 0).into(),
-        Native | Gp => event::gp(tdvps).into(),
+        Native | Cet | Gp => event::gp(tdvps).into(),
         Module => {
             let (allowed, place) = match msr {
                 SPEC_CTRL => (SPEC_CTRL_BITS, Some(fields::IA32_SPEC_CTRL)),

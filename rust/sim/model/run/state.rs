@@ -15,7 +15,10 @@ use super::{
             }, //
         },
         platform::Platform,
-        tdcs,
+        tdcs::{
+            self,
+            Tdcs, //
+        },
         tdvps::fields,
         vp::vcpu::Vcpu, //
     },
@@ -55,6 +58,8 @@ vmcs_fields! {
         GUEST_RIP GUEST_RSP GUEST_RFLAGS GUEST_DR7 PENDING_DEBUG_EXCEPTIONS
         INTERRUPTIBILITY_STATE ACTIVITY_STATE GUEST_INTERRUPT_STATUS
         IA32_EFER IA32_PAT IA32_DEBUGCTL IA32_SYSENTER_CS IA32_SYSENTER_ESP IA32_SYSENTER_EIP;
+    /// State of a guest with CET.
+    GUEST_CET = GUEST_IA32_S_CET GUEST_SSP GUEST_IA32_INTERRUPT_SSP_TABLE_ADDR;
     /// What a VM entry is told besides: no saved state, and no set of controls.
     ENTRY =
         EXCEPTION_BITMAP PAGE_FAULT_ERROR_CODE_MASK PAGE_FAULT_ERROR_CODE_MATCH CR3_TARGET_COUNT
@@ -124,6 +129,14 @@ pub const DR6: u64 = 0xFFFF_0FF0;
 pub const XCR0_MASK: u64 = 0x6_02FF;
 /// The part of XFAM that IA32_XSS selects.
 pub const XSS_MASK: u64 = 0x1_DD00;
+
+/// The part of XFAM that is for control-flow enforcement, of users and of the supervisor.
+pub const CET: u64 = 3 << 11;
+
+/// Whether a TD has control-flow enforcement.
+pub fn has_cet<P: Platform>(tdcs: &Tdcs<'_, P>) -> bool {
+    tdcs.get(tdcs::fields::XFAM) & CET != 0
+}
 
 /// x87, which XCR0 always has.
 pub const X87: u64 = 1 << 0;

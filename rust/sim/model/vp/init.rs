@@ -86,6 +86,13 @@ const VMCS: &[(Field, u64)] = &[
     (vmcs::VMCS_LINK_POINTER, u64::MAX),
 ];
 
+/// Those that begin in another way in a TD with CET.
+const CET: &[(Field, u64)] = &[
+    (vmcs::VM_EXIT_CONTROLS, vmx::EXIT | vmx::EXIT_CET),
+    (vmcs::VM_ENTRY_CONTROLS, vmx::ENTRY | vmx::ENTRY_CET),
+    (vmcs::CR4_GUEST_HOST_MASK, vmx::CR4_OWNED & !vmx::cr4::CET),
+];
+
 /// RCX: TDVPR. RDX: what the guest finds in RCX and R8. Version 1, R8: x2APIC ID.
 #[inline(never)]
 pub fn leaf<P: Platform>(cx: &Ctx<'_, P>, args: &mut Args) -> Completion {
@@ -148,7 +155,8 @@ fn init_vmcs<P: Platform>(cx: &Ctx<'_, P>, vcpu: &Vcpu<'_, P>) {
         ),
         (vmcs::TD_HKID, hkid),
     ];
-    for &(field, value) in VMCS.iter().chain(&of_td) {
+    let of_cet: &[(Field, u64)] = if state::has_cet(tdcs) { CET } else { &[] };
+    for &(field, value) in VMCS.iter().chain(&of_td).chain(of_cet) {
         vcpu.tdvps.set(field, value);
     }
 }

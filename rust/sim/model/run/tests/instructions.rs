@@ -133,3 +133,30 @@ fn control_registers() {
     delivers(&Played::new(), moves(4, 0x2040), GP);
     delivers(&Played::new(), moves(4, 0x4040), GP);
 }
+
+#[test]
+fn control_flow_enforcement() {
+    const XFAM: u64 = 8;
+    const CET: u64 = 3 << 11;
+    /// Bits of MSR bitmaps before those for writes.
+    const WRITES: u32 = 0x4000;
+    let is_own = |td: &Td, bit: u32| {
+        let word = tdcs_fields::MSR_BITMAPS.element(bit / 64);
+        td.tdcs(|tdcs| tdcs.get(word)) >> (bit % 64) & 1 == 0
+    };
+    for cet in [0, CET] {
+        let td = Td::with(Profile::Current, |poke| poke(XFAM, 3 | cet));
+        // IA32_S_CET, IA32_INTERRUPT_SSP_TABLE_ADDR.
+        for bit in [0x6A2, 0x6A8]
+            .into_iter()
+            .flat_map(|msr| [msr, WRITES + msr])
+        {
+            assert_eq!(is_own(&td, bit), cet != 0);
+        }
+        let get = |field| td.tdvps(|tdvps| tdvps.get(field));
+        let expected = u64::from(cet != 0);
+        assert_eq!(get(vmcs::VM_EXIT_CONTROLS) >> 28 & 1, expected);
+        assert_eq!(get(vmcs::VM_ENTRY_CONTROLS) >> 20 & 1, expected);
+        assert_eq!(get(vmcs::CR4_GUEST_HOST_MASK) >> 23 & 1, 1 - expected);
+    }
+}
