@@ -121,6 +121,7 @@ TEST_F(tdx, random_work)
 	__u64 seed = text ? strtoull(text, NULL, 0) : 1;
 	struct inside td;
 
+	self->too_long = ms;
 	start_work(_metadata, &td, seed);
 	usleep((ms ? atoi(ms) : 200) * 1000);
 	td.mailbox->value[STOP] = 1;
