@@ -112,8 +112,8 @@ static void start_work(struct __test_metadata *_metadata, struct inside *td, __u
 }
 
 /*
- * TD_WORK_MS and TD_WORK_SEED in the environment say how long, by the machine's clock, and which of all ways. An emulated CPU
- * takes ten times as long.
+ * TD_WORK_MS and TD_WORK_SEED in the environment say how long, by the machine's clock, and which of all ways. An emulated machine takes
+ * many times as long.
  */
 TEST_F(tdx, random_work)
 {

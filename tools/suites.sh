@@ -172,6 +172,13 @@ leaks_suite()
 	count leaks tap "$BUILD/leaks/report"
 }
 
+# What `make soak` does for hours, in little.
+soak_suite()
+{
+	try_step "$MACHINE: a TD at random work" soak boot soak --timeout $((600 * SLOW)) --trace --quiet soak 2 200
+	count soak tap "$BUILD/soak/report"
+}
+
 # A host that reaches for a TD's memory is caught, and KVM is none: not as it makes TDs, runs them, converts and splits their memory, and takes them
 # down.
 protect_suite()

@@ -28,6 +28,7 @@ tools_suite
 host_suite
 qemu_suite
 protect_suite
+soak_suite
 wait $kvm || die "the tests of KVM came to no result: see build/kvm.out"
 cat "$BUILD/kvm.out"
 replay_suite
