@@ -9,6 +9,7 @@
 
 #include "fixture.h"
 #include "huge.h"
+#include "inject.h"
 #include "vm.h"
 
 #define LEVEL_4K	0
@@ -127,6 +128,43 @@ TEST_F(tdx, hole_inside)
 	vm_prefault(_metadata, &vm, gpa, size);
 	expect_pages(_metadata, variant->backend, SZ_2M, 2 * SZ_2M, 1, PAGES_PER_2M);
 	vm_close(_metadata, &vm);
+}
+
+static void undo_all(void)
+{
+	inject_nothing();
+	huge_pages_off();
+}
+
+/* KVM keeps the vCPUs out and asks again, for each call of a split. */
+TEST_F(tdx, split_while_busy)
+{
+	static const struct {
+		const char *leaf, *status;
+		bool removes;			/* KVM calls it to remove pages, too */
+	} faults[] = {
+		{ "TDH.MEM.RANGE.BLOCK", "TDX_OPERAND_BUSY|RCX", true },
+		{ "TDH.MEM.RANGE.BLOCK", "TDX_OPERAND_BUSY|SEPT_TREE", true },
+		{ "TDH.MEM.TRACK", "TDX_OPERAND_BUSY|TD_EPOCH", true },
+		{ "TDH.MEM.PAGE.DEMOTE", "TDX_OPERAND_BUSY|RCX" },
+		{ "TDH.MEM.PAGE.DEMOTE", "TDX_OPERAND_BUSY|SEPT_TREE" },
+	};
+
+	if (!inject_supported())
+		SKIP(return, "no CONFIG_TDX_SIM_FAULT_INJECTION");
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+		struct test_vm vm;
+
+		start(_metadata, self, &vm, 1);
+		self->undo = undo_all;
+		vm_prefault(_metadata, &vm, SZ_2M, SZ_2M);
+		ASSERT_EQ(0, inject("leaf=%s status=%s", faults[i].leaf, faults[i].status)) TH_LOG("no rule: %s", strerror(errno));
+		ASSERT_EQ(0, td_punch_hole(vm.slot[0].gmem, SZ_2M + PAGE_SIZE, PAGE_SIZE));
+		expect_pages(_metadata, variant->backend, SZ_2M, SZ_2M, 0, PAGES_PER_2M - 1);
+		EXPECT_EQ(variant->backend == BACKEND_RUST || faults[i].removes, inject_struck()) TH_LOG("%s", faults[i].leaf);
+		inject_nothing();
+		vm_close(_metadata, &vm);
+	}
 }
 
 /* Both of its ends are inside of huge pages. */

@@ -3,15 +3,8 @@
 #ifndef HUGE_H
 #define HUGE_H
 
-#include "files.h"
 #include "fixture.h"
-
-#define HUGE_PARAMETER	"/sys/module/kvm_intel/parameters/tdx_huge_pages"
-
-static void huge_pages_off(void)
-{
-	write_file(HUGE_PARAMETER, "N");
-}
+#include "huge_parameter.h"
 
 static void huge_pages_on(struct __test_metadata *_metadata, FIXTURE_DATA(tdx) *self)
 {
